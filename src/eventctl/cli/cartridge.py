@@ -1,0 +1,334 @@
+"""`cartridge`: the steps that events go through: which there are, whether they are in order, how they stand, and a new one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from eventctl.cli import ids
+from eventctl.cli.params import PATTERN
+from eventctl.cli.render import Cell, Screen, count, document, json_text, listing
+from eventctl.cli.session import Lister, Session, json_option
+from eventctl.errors import Conflict, Misconfigured, NotFound, Problem, UsageError
+from eventctl.store import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventctl.cli.cartridgecard import Card
+    from eventctl.composition import Composition
+    from eventctl.discovery import Found
+    from eventctl.plugins import Plugins
+
+MISCONFIGURED = 78
+
+TEMPLATE = '''\
+# /// cartridge
+# id = "{id}"
+# version = "0.1.0"
+# summary = "{summary}"
+# consumes = ["{consumes}"]
+# annotates = ["{id}"]
+# [settings]
+# loud = {{ type = "bool", default = false, help = "Tell people too." }}
+# ///
+"""{summary}"""
+
+from eventctl import Context, Event
+
+
+async def process(event: Event, context: Context) -> Event | None:
+    """Count what came in about this event's entity. Returning the event lets it go on; `None` drops it."""
+    count = await context.state.get("count", 0) + 1
+    context.state.set("count", count)
+    context.annotate("{id}", {{"count": count}})
+    if context.settings["loud"]:
+        context.notify(f"{{event.entity or event.source}}: {{event.event}} number {{count}}", payload={{"key": event.entity}})
+    return event
+'''
+
+
+class Looked(NamedTuple):
+    """What stands in the workspace: as it was found (with what plugins bring), and as it was put together."""
+
+    found: list[Found]
+    units: dict[str, Unit]
+    composed: Composition
+    problems: list[Problem]
+
+
+@click.group(cls=Lister)
+def cartridge() -> None:
+    """The steps that events go through: of domains, of members, and from the library. Nothing here executes them."""
+
+
+@cartridge.command("list", short_help="List cartridges and where they run.")
+@json_option
+@click.pass_obj
+def list_(session: Session, /, as_json: bool) -> None:
+    """List every cartridge of the workspace and of plugins, and the pipelines that it runs in; `show` says all of one.
+
+    \b
+    eventctl cartridge list
+    """
+    looked = _look(session)
+    runs = _runs(looked.composed)
+    if as_json:
+        items = [{**_form(found, runs.get(found.path, [])), "broken": _broken(looked, found) or None} for found in looked.found]
+        listing(items, problems=[problem._asdict() for problem in looked.problems])
+        return
+    screen = Screen(session)
+    if not looked.found:
+        screen.say("There are no cartridges here: `eventctl cartridge new` makes one, `eventctl init` brings examples.")
+    else:
+        screen.table(
+            ("cartridge", "runs in", "summary"),
+            [_row(found, runs.get(found.path, []), _broken(looked, found)) for found in looked.found],
+        )
+    wrong = sum(not problem.warning for problem in looked.problems)
+    if wrong:
+        screen.say(f"{count(wrong, 'mistake')}: `eventctl cartridge check`")
+
+
+@cartridge.command(short_help="Show one cartridge: what it says, how it stands, where it runs.")
+@click.argument("given", metavar="ID|PATH", shell_complete=ids.CARTRIDGES)
+@json_option
+@click.pass_obj
+def show(session: Session, /, given: str, as_json: bool) -> None:
+    """Show a cartridge: its manifest, its settings, the pipelines that run it, its state and strikes. Executes nothing of it.
+
+    \b
+    eventctl cartridge show deploy-tracker
+    """
+    from eventctl.cli import cartridgecard
+
+    card = _card(_look(session), given)
+    if as_json:
+        document(cartridgecard.form(card))
+    else:
+        cartridgecard.show(Screen(session), card)
+
+
+@cartridge.command(short_help="Read cartridges and name every mistake.")
+@click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[PATH]")
+@json_option
+@click.pass_obj
+def check(session: Session, /, path: Path | None, as_json: bool) -> None:
+    """Read the cartridge at PATH, or all of the workspace, without executing anything. Ends with 78 when one has a mistake.
+
+    \b
+    eventctl cartridge check
+    eventctl cartridge check cartridges/threshold.py
+    """
+    problems = _look(session).problems if path is None else _mistakes(path)
+    wrong = [problem for problem in problems if not problem.warning]
+    if as_json:
+        listing([problem._asdict() for problem in problems], ok=not wrong)
+    else:
+        from eventctl.cli.config import tell
+
+        tell(Screen(session), problems)
+    if wrong:
+        raise click.exceptions.Exit(MISCONFIGURED)
+
+
+@cartridge.command(short_help="Draw the order in which cartridges run.")
+@click.argument("pipeline", required=False, metavar="[PIPELINE]")
+@click.option("--format", "form", type=click.Choice(["text", "mermaid", "dot", "json"]), default="text", help="How to draw it.")
+@click.pass_obj
+def graph(session: Session, /, pipeline: str | None, form: str) -> None:
+    """Draw the cartridges of PIPELINE (default: of all) level by level.
+
+    \b
+    eventctl cartridge graph
+    eventctl cartridge graph domain:marketing --format mermaid
+    """
+    from eventctl import graph as graphs
+    from eventctl.text import safe_text
+
+    plans = _look(session).composed.plans
+    if pipeline is not None and pipeline not in plans:
+        raise NotFound(f"no pipeline {pipeline!r} has cartridges", hint=f"there are {', '.join(plans) or 'none'}")
+    chosen = [plan for name, plan in plans.items() if pipeline in (None, name)]
+    if form == "json":
+        listing([graphs.as_json(plan.pipeline, plan.graph) for plan in chosen])
+        return
+    draw = {"text": graphs.as_text, "mermaid": graphs.as_mermaid, "dot": graphs.as_dot}[form]
+    for plan in chosen:
+        click.echo(safe_text(draw(plan.pipeline, plan.graph), newline=True))
+    if not chosen:
+        Screen(session).say("No pipeline has cartridges.")
+
+
+@cartridge.command(short_help="Write a new cartridge to begin with.")
+@click.argument("name")
+@click.option("--domain", metavar="D", help="For this domain (default: for the library).")
+@click.option("--member", "for_member", metavar="NAME", help="For this member alone.")
+@click.option(
+    "--consumes", type=PATTERN, metavar="PATTERN", help="What it is given, like deployment.* (default: its domain's events)."
+)
+@click.option("--summary", default="Counts the events of an entity.", show_default=True, help="What it does, in one sentence.")
+@json_option
+@click.pass_obj
+def new(
+    session: Session,
+    /,
+    name: str,
+    domain: str | None,
+    for_member: str | None,
+    consumes: str | None,
+    summary: str,
+    as_json: bool,
+) -> None:
+    """Write a cartridge that works, for you to change.
+
+    \b
+    eventctl cartridge new deploy-counter --domain software-development
+    """
+    if domain and for_member:
+        raise UsageError("a cartridge is for a domain or for a member, not both")
+    folder = f"company/domains/{domain}" if domain else f"personal/{for_member}" if for_member else ""
+    root = session.paths().root
+    if domain and not (root / folder).is_dir():
+        raise NotFound(f"there is no domain {domain!r}", where=str(root / folder), hint=_domains(root))
+    target = root / folder / "cartridges" / f"{name}.py"
+    if target.exists():
+        raise Conflict("there is a cartridge already", where=str(target), hint="choose another name")
+    pattern = consumes or (f"domain.{domain}.**" if domain else "**")
+    _write(target, TEMPLATE.format(id=name, summary=_quoted(summary), consumes=_quoted(pattern)))
+    if as_json:
+        listing([{"id": name, "path": str(target)}])
+        return
+    screen = Screen(session)
+    screen.line("wrote", target)
+    if not folder:
+        screen.say(f"it is in the library: a cartridge that requires it runs it, or [enable] {name} = {{}} in eventctl.toml")
+
+
+def _write(target: Path, text: str) -> None:
+    """Write the cartridge if it is one; a name or pattern that makes none leaves nothing behind."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}")
+    aside.write_text(text, encoding="utf-8")
+    try:
+        problems = _mistakes(aside, shown=target.name)
+        if problems:
+            raise Misconfigured.listing(problems)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _look(session: Session) -> Looked:
+    from eventctl import composition, discovery
+    from eventctl.cli.wiring import house_of
+
+    house = house_of(session)
+    settings, problems = house.settings()
+    try:
+        with session.reading() as store:
+            known = store.units()
+    except NotFound:
+        known = {}
+    scan = discovery.scan(house.paths.root, known)
+    found = [*scan.found, *_plugged(house.plugins)]
+    catalog, more = house.catalog()
+    composed = composition.compose(scan, catalog, enable=settings.enable, plugged=house.plugins.cartridges)
+    enabling = [problem for problem in problems if "enable" in problem.where]
+    of_types = [problem for problem in more if problem.where.startswith("company/")]
+    return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])))
+
+
+def _plugged(plugins: Plugins) -> Iterator[Found]:
+    """What plugins bring; a manifest with a mistake is named when all is put together."""
+    from eventctl.discovery import Found
+    from eventctl.manifest import from_mapping
+    from eventctl.modules import Code
+
+    for plugin, spec in plugins.cartridges:
+        path = f"plugin:{plugin}/{spec.manifest.get('id', '?')}"
+        with suppress(Misconfigured):
+            yield Found(from_mapping(spec.manifest, path), "library", "", path, Code())
+
+
+def _card(looked: Looked, given: str) -> Card:
+    """The one cartridge that an id or a path names; what is switched off counts too."""
+    from eventctl import manifest
+    from eventctl.cli.cartridgecard import Card, places_of
+    from eventctl.suggest import did_you_mean
+
+    standing = {found.path: (found.manifest, f"{found.scope} {found.owner}".strip()) for found in looked.found}
+    for path, unit in looked.units.items():
+        if path not in standing and unit.manifest and not path.startswith("plugin:"):
+            standing[path] = (manifest.undump(unit.manifest), "")
+    chosen = [path for path, (read, _) in standing.items() if given in (read.id, path)]
+    if not chosen:
+        hint = did_you_mean(given, [read.id for read, _ in standing.values()])
+        raise NotFound(
+            f"there is no cartridge {given!r}", hint=hint or "`eventctl cartridge list` shows all; `check` names mistakes"
+        )
+    if len(chosen) > 1:
+        raise UsageError(f"{given!r} is {len(chosen)} cartridges", hint=f"say which: {', '.join(chosen)}")
+    path = chosen[0]
+    read, of = standing[path]
+    unit = looked.units.get(path) or Unit(path, 0, 0, 0, read.version, b"")
+    problems = [problem for problem in looked.problems if path in problem.where or f".{read.id}" in problem.where]
+    return Card(read, unit, of, places_of(path, looked.composed), problems)
+
+
+def _mistakes(path: Path, shown: str = "") -> list[Problem]:
+    from eventctl import manifest
+    from eventctl.obeyed import warnings
+
+    if not path.exists():
+        raise NotFound("there is no such file", where=str(path))
+    try:
+        read = manifest.load(path, shown=shown or str(path))
+    except Misconfigured as wrong:
+        return list(wrong.problems)
+    return warnings(manifest.MANIFEST, read, shown or str(path))
+
+
+def _runs(composed: Composition) -> dict[str, list[str]]:
+    """A cartridge's path -> the pipelines that run it."""
+    runs: dict[str, list[str]] = {}
+    for name, plan in composed.plans.items():
+        for each in plan:
+            runs.setdefault(each.unit, []).append(name)
+    return runs
+
+
+def _form(found: Found, runs: list[str]) -> dict[str, Any]:
+    given = found.manifest
+    return {
+        "id": given.id, "version": given.version, "summary": given.summary, "scope": found.scope, "owner": found.owner,
+        "path": found.path, "pipelines": runs, "consumes": list(given.consumes), "emits": list(given.emits),
+        "annotates": list(given.annotates), "requires": list(given.requires), "calls": list(given.permissions.calls),
+    }  # fmt: skip
+
+
+def _broken(looked: Looked, found: Found) -> str:
+    """Why it was left out, a circle or a second one of its kind; "" when nothing is wrong with its file."""
+    wrong = [each for each in looked.problems if not each.warning and f"{each.where}:".startswith(f"{found.path}:")]
+    return wrong[0].what if wrong else ""
+
+
+def _row(found: Found, runs: list[str], broken: str) -> list[object]:
+    if broken and not runs:
+        return [found.manifest.id, Cell("nothing (broken)", fg="red"), broken]
+    place = ", ".join(runs) or Cell(f"nothing ({found.scope})", dim=True)
+    return [found.manifest.id, place, found.manifest.summary]
+
+
+def _domains(root: Path) -> str:
+    folder = root / "company/domains"
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return f"there are {', '.join(names)}" if names else "`eventctl init` brings four"
+
+
+def _quoted(text: str) -> str:
+    """The text as it may stand between double quotes, in TOML and in Python."""
+    return json_text(text)[1:-1]

@@ -1,0 +1,111 @@
+"""One cartridge on one screen: what its manifest says, how it stands, where it runs and with which settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from eventctl import manifest as manifests
+from eventctl.cli.render import Screen
+from eventctl.store import Unit
+from eventctl.times import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventctl.composition import Composition
+    from eventctl.errors import Problem
+    from eventctl.manifest import Manifest
+
+
+class Place(NamedTuple):
+    """A pipeline that runs it, on which level (from 0), with which settings."""
+
+    pipeline: str
+    level: int
+    settings: dict[str, Any]
+
+
+class Card(NamedTuple):
+    """A cartridge and its unit; `problems` are those that stand in its files or settings."""
+
+    manifest: Manifest
+    unit: Unit
+    of: str
+    places: list[Place]
+    problems: list[Problem]
+
+
+def places_of(path: str, composed: Composition) -> list[Place]:
+    """Where the cartridge of this path runs."""
+    return [
+        Place(name, plan.level(each.id), {key: _written(value) for key, value in each.settings.items()})
+        for name, plan in composed.plans.items()
+        for each in plan
+        if each.unit == path
+    ]
+
+
+def form(card: Card) -> dict[str, Any]:
+    """The card as JSON."""
+    return {
+        "id": card.manifest.id, "version": card.manifest.version, "of": card.of, "path": card.unit.path,
+        "state": card.unit.state, "reason": card.unit.reason, "strikes": card.unit.strikes,
+        "manifest": orjson.loads(manifests.dump(card.manifest)),
+        "runs": [place._asdict() for place in card.places],
+        "problems": [problem._asdict() for problem in card.problems],
+    }  # fmt: skip
+
+
+def show(screen: Screen, card: Card) -> None:
+    """Print the card."""
+    given = card.manifest
+    screen.title(f"{given.id}  {given.version}")
+    screen.sentence(given.summary)
+    screen.line()
+    runs = ", ".join(f"{place.pipeline} (level {place.level})" for place in card.places)
+    screen.fields(
+        [
+            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit)), ("runs in", runs or "nothing"),
+            ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
+            ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
+            ("may call", ", ".join(given.permissions.calls)), ("state by", given.key), ("on error", given.on_error),
+        ],
+        indent=2,
+    )  # fmt: skip
+    for place in card.places or ([Place("", 0, {})] if given.settings else []):
+        _show_settings(screen, given, place, several=len(card.places) > 1)
+    _show_problems(screen, card.problems)
+
+
+def _show_settings(screen: Screen, given: Manifest, place: Place, *, several: bool) -> None:
+    if not given.settings:
+        return
+    screen.line()
+    screen.heading(f"Settings in {place.pipeline}" if several else "Settings")
+    rows = [
+        [name, place.settings.get(name, setting.default), setting.type, setting.help]
+        for name, setting in given.settings.items()
+    ]
+    screen.table(("setting", "value", "type", ""), [[name, _plain(value), *rest] for name, value, *rest in rows])
+
+
+def _show_problems(screen: Screen, problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        screen.say(f"{'warning' if problem.warning else 'wrong'}: {problem}")
+
+
+def _state(unit: Unit) -> str:
+    strikes = {0: "", 1: "1 strike"}.get(unit.strikes, f"{unit.strikes} strikes")
+    said = "active" if unit.state == "active" else f"switched off: {unit.reason}"
+    return f"{said} ({strikes})" if strikes else said
+
+
+def _written(value: Any) -> Any:
+    return format_duration(int(value / timedelta(microseconds=1))) if isinstance(value, timedelta) else value
+
+
+def _plain(value: Any) -> object:
+    return value if isinstance(value, str) or value is None else orjson.dumps(value).decode()

@@ -1,0 +1,89 @@
+"""Moves from the command line: one durable commit for each, an answer for each, and a stop at the first that may not be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventctl import client, moves
+from eventctl.cli import forms
+from eventctl.cli.exceptions import standing
+from eventctl.cli.render import Screen, listing, local
+from eventctl.cli.session import Session
+from eventctl.cli.shortid import notification, number
+from eventctl.cli.who import member, principal
+from eventctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from eventctl.moves import Moved
+
+MEMBERS = ("seen", "unseen", "snooze", "unsnooze")
+"""Moves of a member's own side; the others are of the one who does the work."""
+
+WORKERS = ("claim", "start", "release", "resolve")
+
+
+def move(session: Session, verb: str, given: tuple[str, ...], as_json: bool, *, said: str, **args: Any) -> None:
+    """Make the move on each notification, in order, and print what came of it."""
+    numbers = [number(each, "n", "notification") for each in given]
+    who = principal(session)
+    if verb in MEMBERS:
+        args["member"] = member(session)
+    elif verb in WORKERS:
+        args["agent"] = who.subject
+    done: list[Moved] = []
+    try:
+        with client.short(session.paths()) as store:
+            for each in numbers:  # one that is mistyped is no reason to have moved those before it
+                notification(store.views, f"n{each}")
+            for each in numbers:
+                moved = getattr(moves, verb)(store, each, principal=who, now=session.now(), **args)
+                done.append(moved)
+    finally:
+        _answer(session, verb, done, as_json, said)
+
+
+def control(
+    session: Session, verb: str, state: str, given: tuple[str, ...], as_json: bool, *, pipeline: str, noun: str
+) -> None:
+    """Ask the pipelines that hold these records to go on with them, or to let them be."""
+    who = principal(session)
+    asked: list[tuple[int, str, int]] = []
+    try:
+        with client.short(session.paths()) as store:
+            for each in given:
+                found = standing(store, state, each, noun=noun, pipeline=pipeline)
+                if len(found) > 1:
+                    names = ", ".join(row.pipeline for row in found)
+                    raise UsageError(f"e{found[0].seq} stands in several pipelines", hint=f"say --pipeline with one of {names}")
+                row = found[0]
+                seq = moves.control(store, verb, row.seq, principal=who, now=session.now(), pipeline=row.pipeline)
+                asked.append((row.seq, row.pipeline, seq))
+    finally:
+        _answer_control(session, verb, asked, as_json)
+
+
+def _answer(session: Session, verb: str, done: list[Moved], as_json: bool, said: str) -> None:
+    if as_json:
+        listing([{**forms.notification(each.notification), "move": each.seq or None, **_token(verb, each)} for each in done])
+        return
+    screen = Screen(session)
+    for each in done:
+        row = each.notification
+        lease = f" until {local(row.lease_due)[11:16]} (claim {row.lease_token})" if verb == "claim" and row.lease_due else ""
+        words = f"{said}{lease}" if each.seq else f"{said} already"
+        screen.line(f"n{row.id}  {words}", row.title)
+
+
+def _token(verb: str, each: Moved) -> dict[str, int]:
+    return {"token": each.notification.lease_token} if verb in WORKERS else {}
+
+
+def _answer_control(session: Session, verb: str, asked: list[tuple[int, str, int]], as_json: bool) -> None:
+    if as_json:
+        listing([{"seq": seq, "pipeline": pipeline, "verb": verb, "move": move} for seq, pipeline, move in asked])
+        return
+    screen = Screen(session)
+    for seq, pipeline, asked_as in asked:
+        screen.line(f"e{seq}", f"{verb} asked of {pipeline} (e{asked_as})")
+    if asked and client.run_info(session.paths()) is None:
+        screen.say("it happens when a runner comes to it: `eventctl run --until-idle`")

@@ -1,0 +1,152 @@
+"""`status`: how far everything has come, in one screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from eventctl import client
+from eventctl.cli import forms
+from eventctl.cli.render import Cell, Screen, document
+from eventctl.cli.session import Session, Verb, json_option
+from eventctl.store import CursorRow
+from eventctl.times import SECOND, format_duration
+from eventctl.views import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventctl.store import Store
+
+STATES = ("applied", "dropped", "quarantined", "waiting", "dead")
+"""What may have become of a record; a column that would hold only zeros is left out."""
+
+
+@click.command(cls=Verb, short_help="How far everything has come, in one screen.")
+@json_option
+@click.pass_obj
+def status(session: Session, /, as_json: bool) -> None:
+    """Say whether a runner works here, how far each pipeline has come, what holds it up, and what waits for a person.
+
+    `unaccounted` counts records that no pipeline can say anything about: it is always 0.
+
+    \b
+    eventctl status
+    eventctl status --json | jq .pipelines.system.lag
+    """
+    paths = session.paths()
+    runner = client.ask_status(paths)
+    with session.reading() as store:
+        counts = store.views.counts()
+        cursors = store.views.cursors()
+        blamed = _blamed(store)
+        epoch = store.epoch
+    if as_json:
+        items = [blame._asdict() for blame in blamed]
+        document(
+            {"workspace": str(paths.root), "epoch": epoch, "runner": runner, **_form(counts, cursors), "cartridges": items}
+        )
+        return
+    screen = Screen(session)
+    screen.title(f"{paths.root}")
+    screen.fields(_fields(runner, counts), indent=2)
+    screen.line()
+    if not cursors:
+        screen.say("No pipeline has run yet: `eventctl run`")
+        return
+    states = [state for state in STATES if any(getattr(cursor, state) for cursor, _ in cursors)]
+    rows = [_row(cursor, lag, states) for cursor, lag in cursors]
+    screen.table(("pipeline", "at", "behind", *states), rows, right=range(1, 3 + len(states)))
+    for blame in blamed:
+        screen.say(f"{blame.id} {blame}: `eventctl cartridge show {blame.path}`")
+    _hints(screen, runner, counts, cursors)
+
+
+class Blame(NamedTuple):
+    """A cartridge that hung or ended the process, or is switched off."""
+
+    id: str
+    path: str
+    state: str
+    strikes: int
+    reason: str
+
+    def __str__(self) -> str:
+        if self.state == "active":
+            return f"hung or ended the process {'once' if self.strikes == 1 else f'{self.strikes} times'}"
+        return f"is switched off ({self.reason})"
+
+
+def _blamed(store: Store) -> list[Blame]:
+    return [
+        Blame(forms.value(unit.manifest).get("id", unit.path), unit.path, unit.state, unit.strikes, unit.reason)
+        for unit in store.units().values()
+        if unit.manifest and (unit.state != "active" or unit.strikes)
+    ]
+
+
+def _held(cursor: CursorRow, lag: int) -> str:
+    """Why a pipeline takes nothing new though there is more; "" when it does."""
+    if not lag or not cursor.waiting:
+        return ""
+    from eventctl.dag.open_events import WAITING_MAX
+
+    full = cursor.waiting >= WAITING_MAX
+    return f"{cursor.waiting:,} events wait for answers, and {WAITING_MAX:,} may: it takes nothing new" if full else ""
+
+
+def _form(counts: Counts, cursors: list[tuple[CursorRow, int]]) -> dict[str, Any]:
+    return {
+        "log": {"records": counts.log_records, "tail": counts.log_tail},
+        "feed": {"tail": counts.feed_tail},
+        "pipelines": {
+            cursor.pipeline: {**forms.cursor(cursor, lag), "held": _held(cursor, lag) or None} for cursor, lag in cursors
+        },
+        "notifications": {"open": counts.notifications_open, "unclaimed": counts.notifications_unclaimed},
+        "outbox": {"owed": counts.outbox_owed, "dead": counts.outbox_dead, "unknown": counts.outbox_unknown},
+        "rejects": counts.rejects,
+        "unaccounted": counts.unaccounted,
+    }
+
+
+def _fields(runner: dict[str, Any] | None, counts: Counts) -> list[tuple[str, object]]:
+    owed = [f"{counts.outbox_owed:,} owed"]
+    owed += [f"{counts.outbox_dead:,} given up"] if counts.outbox_dead else []
+    owed += [f"{counts.outbox_unknown:,} whose end nobody saw"] if counts.outbox_unknown else []
+    return [
+        ("runner", _runner(runner)),
+        ("log", f"{counts.log_records:,} records, newest e{counts.log_tail}" if counts.log_tail else "empty"),
+        ("inbox", f"{counts.notifications_open:,} open, {counts.notifications_unclaimed:,} not taken by anyone"),
+        ("effects", ", ".join(owed)),
+        ("rejects", f"{counts.rejects:,}"),
+        ("unaccounted", f"{counts.unaccounted:,}"),
+    ]
+
+
+def _runner(runner: dict[str, Any] | None) -> str:
+    if runner is None:
+        return "none"
+    since = format_duration(int(float(runner.get("seconds", 0)) * SECOND))
+    parts = [f"{runner.get('state')} for {since} (pid {runner.get('pid')})"]
+    parts += [f"{runner[name]} {name}" for name in ("restarts", "strikes") if runner.get(name)]
+    return ", ".join(parts)
+
+
+def _row(cursor: CursorRow, lag: int, states: Sequence[str]) -> list[object]:
+    late = Cell(f"{lag:,}", fg="yellow" if lag else None)
+    return [cursor.pipeline, f"{cursor.pos:,}", late, *(f"{getattr(cursor, state):,}" for state in states)]
+
+
+def _hints(screen: Screen, runner: dict[str, Any] | None, counts: Counts, cursors: list[tuple[CursorRow, int]]) -> None:
+    for cursor, lag in cursors:
+        if held := _held(cursor, lag):
+            screen.say(f"{cursor.pipeline}: {held}")
+    if runner is None and any(lag for _, lag in cursors):
+        screen.say("nobody works on what came in: `eventctl run`")
+    if any(cursor.quarantined for cursor, _ in cursors):
+        screen.say("events wait for your judgement: `eventctl quarantine list`")
+    if any(cursor.dead for cursor, _ in cursors):
+        screen.say("work failed for good: `eventctl dead-letter list`")
+    if counts.unaccounted:
+        screen.say("records are unaccounted for, which must not be: `eventctl verify`")

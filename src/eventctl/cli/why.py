@@ -1,0 +1,75 @@
+"""`why`: a record or a notification, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from eventctl import client
+from eventctl.cli import ids
+from eventctl.cli.render import Screen, document, local
+from eventctl.cli.session import Session, Verb, json_option
+from eventctl.cli.shortid import notification, parse, record
+from eventctl.declared import META, Declared
+from eventctl.errors import NotFound
+from eventctl.store import Store
+from eventctl.times import iso
+from eventctl.why import Explanation, of_notification, of_record
+
+
+@click.command(cls=Verb, short_help="Explain a record or a notification, or why there is none.")
+@click.argument("given", metavar="ID", shell_complete=ids.ANY)
+@json_option
+@click.pass_obj
+def why(session: Session, /, given: str, as_json: bool) -> None:
+    """Say where something came from, what every step did with it and why, what came of it, or why nothing did.
+
+    ID is a record (e42, or the beginning of its id) or a notification (n7).
+
+    \b
+    eventctl why n7
+    eventctl why e42 --json
+    """
+    with session.reading() as store:
+        told = _explain(session, store, given, iso if as_json else local)
+    if as_json:
+        document(told.facts)
+        return
+    show(Screen(session), told)
+
+
+def show(screen: Screen, told: Explanation) -> None:
+    """Print an explanation."""
+    screen.title(told.title)
+    for part in told.parts:
+        screen.line()
+        screen.heading(part.heading)
+        for sentence in part.lines:
+            screen.sentence(sentence)
+    if told.next_steps:
+        screen.line()
+        screen.say("next: " + ", ".join(f"`{step}`" for step in told.next_steps))
+
+
+def _explain(session: Session, store: Store, given: str, when: Callable[[int], str]) -> Explanation:
+    short = parse(given)
+    declared = _declared(session, store)
+    if short and short[0] == "n":
+        return of_notification(store.views, notification(store.views, given), declared, now=session.now(), when=when)
+    row = record(store.views, given)
+    trace = store.views.trace(row.seq)
+    if trace is None:
+        raise NotFound(f"e{row.seq} has just been trimmed from the log")
+    running = client.run_info(session.paths()) is not None
+    return of_record(store.views, trace, declared, now=session.now(), running=running, when=when)
+
+
+def _declared(session: Session, store: Store) -> Declared:
+    """What the pipelines went by; before they have ever been built, what the files say."""
+    held = store.meta(META)
+    if held is not None:
+        return Declared.read(held)
+    from eventctl.cli.wiring import catalog_of
+
+    return Declared.of(catalog_of(session))

@@ -1,0 +1,286 @@
+"""The context: what one run of a cartridge may ask for, and the outcome it collects.
+
+Nothing here writes. Plain methods note what the run wants, after checking it against the manifest, so that a mistake is raised
+on the line that made it. Awaited methods become an `Ask` for the trampoline. When the run is over the context is closed: a
+reference kept for later is of no use to anybody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from eventctl import times
+from eventctl.decode import decode
+from eventctl.errors import Refused
+from eventctl.event import HOPS_MAX, SCHEMA_VERSION, Event, Level
+from eventctl.ids import derived_id
+from eventctl.patterns import matches
+from eventctl.trampoline import Ask, Mistake
+
+if TYPE_CHECKING:
+    from eventctl.catalog import Catalog
+    from eventctl.decode import Decoded
+    from eventctl.store import LogRow
+
+NOTICE = "notice.raised"
+WITHDRAWN = "notice.withdrawn"
+VALUE_MAX = 262_144
+"""Bytes of one annotation, of one key's state, of a call's arguments: as much as an event may have."""
+
+HISTORY_MAX = 1_000
+EMITS_MAX = 100
+CALLS_MAX = 100
+"""What one run may emit, and how often it may call. A cartridge that needs more is a loop that nobody meant."""
+
+FREE_FIELDS = frozenset(
+    {
+        "entity",
+        "description",
+        "level",
+        "domain",
+        "visibility",
+        "idempotency_key",
+        "actions",
+        "terminal_when",
+        "resolution_shape",
+    }
+)
+"""The fields of a new event that its cartridge may state; the others follow from the event that caused it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Who a cartridge is and what its manifest allows. `audiences` are whom its notices may be for, the first by default."""
+
+    pipeline: str
+    cartridge: str
+    emits: tuple[str, ...] = ()
+    annotates: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ("workspace",)
+
+    @property
+    def name(self) -> str:
+        """Unique in the workspace: the owner of its state and its timers, the source of its events."""
+        return f"{self.pipeline}/{self.cartridge}"
+
+
+class TimerSet(NamedTuple):
+    """A timer that a run wants: when it is due (microseconds), and what it will be told then."""
+
+    due: int
+    body: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one run asked for. `verdict` is "", `dropped` or `quarantined`; `hopeless` says why no further attempt can help."""
+
+    annotations: dict[str, bytes] = field(default_factory=dict)
+    states: dict[str, bytes] = field(default_factory=dict)
+    timers: dict[str, TimerSet] = field(default_factory=dict)
+    emitted: list[Decoded] = field(default_factory=list)
+    verdict: str = ""
+    reason: str = ""
+    hopeless: str = ""
+
+
+class CartridgeContext:
+    """One run's context. Implements `contracts.Context`.
+
+    It reads the record and not the cartridge's own copy of the event, which the cartridge may do with as it likes.
+    """
+
+    __slots__ = ("_calls", "_catalog", "_log", "_open", "_record", "_rights", "_settings", "_state", "outcome")
+
+    def __init__(self, record: LogRow, rights: Rights, *, catalog: Catalog, settings: Mapping[str, Any]) -> None:
+        self._record = record
+        self._rights = rights
+        self._catalog = catalog
+        self._settings = settings
+        self._state: CartridgeState | None = None
+        self._log: logging.LoggerAdapter[Any] | None = None
+        self._calls = 0
+        self._open = True
+        self.outcome = Outcome()
+
+    @property
+    def now(self) -> datetime:
+        return times.to_datetime(self._record.at)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self._settings
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._catalog
+
+    @property
+    def log(self) -> logging.LoggerAdapter[Any]:
+        if self._log is None:
+            about = {"cartridge": self._rights.name, "seq": self._record.seq}
+            self._log = logging.LoggerAdapter(logging.getLogger("eventctl.cartridge"), about)
+        return self._log
+
+    @property
+    def state(self) -> CartridgeState:
+        if self._state is None:
+            self._state = CartridgeState(self)
+        return self._state
+
+    async def history(self, pattern: str = "**", *, limit: int = 100, entity: str | None = None) -> Sequence[Event]:
+        self.check_open("history")
+        about = entity if entity is not None else self._record.entity
+        found: Sequence[Event] = await Ask("history", about, pattern, max(0, min(limit, HISTORY_MAX)))
+        return found
+
+    async def annotations(self) -> Mapping[str, Any]:
+        self.check_open("annotations")
+        found: Mapping[str, Any] = await Ask("annotations")
+        return found
+
+    async def call(self, name: str, args: Mapping[str, Any]) -> Any:
+        self.check_open("call")
+        if name not in self._rights.calls:
+            raise Mistake(f"it calls {name!r}, which its manifest does not name: [permissions] calls = [{name!r}]")
+        if self._calls >= CALLS_MAX:
+            raise Mistake(f"it made {CALLS_MAX} calls for one event")
+        self._calls += 1
+        return await Ask("call", name, self._calls - 1, as_json(dict(args), f"the arguments of the call {name!r}"))
+
+    def annotate(self, slot: str, value: Any) -> None:
+        self.check_open("annotate")
+        if slot not in self._rights.annotates:
+            raise Mistake(f"it annotates {slot!r}, which its manifest does not name: annotates = [{slot!r}]")
+        self.outcome.annotations[slot] = as_json(value, f"the annotation {slot!r}")
+
+    def emit(self, event: str, payload: Mapping[str, Any], **fields: Any) -> None:
+        self.check_open("emit")
+        if not any(matches(pattern, event) for pattern in self._rights.emits):
+            raise Mistake(f"it emits {event!r}, which its manifest does not name: emits = [{event!r}]")
+        self._emit(event, payload, fields)
+
+    def notify(
+        self, title: str, *, level: int | str = "workflow", audience: str = "", withdraw: bool = False, **fields: Any
+    ) -> None:
+        self.check_open("notify")
+        audiences = self._rights.audiences
+        chosen = audience or audiences[0]
+        if not any(chosen == allowed or (allowed.endswith("*") and chosen.startswith(allowed[:-1])) for allowed in audiences):
+            raise Mistake(f"its notices are for {' or '.join(audiences)}, not for {chosen!r}")
+        payload = {
+            "key": title,
+            "title": title,
+            **{name: fields.pop(name) for name in ("key", "text") if name in fields},
+            **fields.pop("payload", {}),
+            "by": self._rights.name,
+            "audience": chosen,
+        }
+        self._emit(
+            WITHDRAWN if withdraw else NOTICE, payload, {"description": title, **fields, "level": int(Level.parse(level))}
+        )
+
+    def timer(self, key: str, after: timedelta, body: Mapping[str, Any] | None = None) -> None:
+        self.check_open("timer")
+        wait = after // timedelta(microseconds=1)
+        if wait <= 0:
+            raise Mistake(f"the timer {key!r} is for {after}: a timer is for later")
+        as_json(dict(body or {}), f"the body of the timer {key!r}")
+        self.outcome.timers[key] = TimerSet(self._record.at + wait, dict(body or {}))
+
+    def drop(self, reason: str) -> None:
+        self.check_open("drop")
+        self._judge("dropped", reason)
+
+    def quarantine(self, reason: str) -> None:
+        self.check_open("quarantine")
+        self._judge("quarantined", reason)
+
+    def close(self) -> None:
+        """The run is over."""
+        self._open = False
+
+    def check_open(self, what: str) -> None:
+        """Raises Mistake when the run is over."""
+        if not self._open:
+            raise Mistake(
+                f"{what} was asked of a context whose run is over (e{self._record.seq}): a context belongs to one run of one event"
+            )
+
+    def _judge(self, verdict: str, reason: str) -> None:
+        self.outcome.verdict = verdict
+        self.outcome.reason = str(reason)[:300] or "no reason given"
+
+    def _emit(self, kind: str, payload: Mapping[str, Any], fields: dict[str, Any]) -> None:
+        unknown = sorted(fields.keys() - FREE_FIELDS)
+        if unknown:
+            raise Mistake(f"a new event cannot be given {unknown[0]!r}; it can be given {', '.join(sorted(FREE_FIELDS))}")
+        if not self._catalog.declared(kind):
+            raise Mistake(f"it emits {kind!r}, which no event_types.toml declares")
+        outcome, parent = self.outcome, self._record
+        hops = parent.hops + 1
+        if hops > HOPS_MAX:
+            outcome.hopeless = (
+                f"{kind} would be {hops} hops from where it began; {HOPS_MAX} are allowed: this goes round in a loop"
+            )
+            raise Mistake(outcome.hopeless)
+        if len(outcome.emitted) >= EMITS_MAX:
+            raise Mistake(f"it emitted {EMITS_MAX} events for one event")
+        envelope = {
+            "id": self._derived_id(len(outcome.emitted)),
+            "event": kind,
+            "version": SCHEMA_VERSION,
+            "source": self._rights.name,
+            "timestamp": times.iso(parent.at),
+            "entity": parent.entity,
+            **fields,
+            "payload": dict(payload),
+            "caused_by": parent.id,
+            "hops": hops,
+            "trace": orjson.loads(parent.body).get("trace"),
+        }
+        try:
+            outcome.emitted.append(decode(as_json(envelope, f"the event {kind!r}"), now=parent.at, trusted_chain=True))
+        except Refused as refused:
+            raise Mistake(f"the event {kind!r} cannot enter the log: {refused}") from None
+
+    def _derived_id(self, ordinal: int) -> str:
+        parent = self._record
+        return derived_id(parent.source, parent.id, self._rights.pipeline, self._rights.cartridge, ordinal)
+
+
+class CartridgeState:
+    """The run's view of its cartridge's memory: what it set itself, over what is committed or set earlier in the batch."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: CartridgeContext) -> None:
+        self._context = context
+
+    async def get(self, name: str, default: Any = None) -> Any:
+        self._context.check_open("state.get")
+        written = self._context.outcome.states
+        value = orjson.loads(written[name]) if name in written else await Ask("state", name)
+        return default if value is None else value
+
+    def set(self, name: str, value: Any) -> None:
+        self._context.check_open("state.set")
+        self._context.outcome.states[name] = as_json(value, f"the state {name!r}")
+
+
+def as_json(value: Any, what: str) -> bytes:
+    """The value as JSON. Raises Mistake for what JSON cannot hold, or what is too long."""
+    try:
+        data = orjson.dumps(value)
+    except TypeError as error:
+        raise Mistake(f"{what} cannot be JSON: {error}") from None
+    if len(data) > VALUE_MAX:
+        raise Mistake(f"{what} has {len(data):,} bytes; {VALUE_MAX:,} are allowed")
+    return data

@@ -1,0 +1,119 @@
+"""One event on its way through one pipeline: its record, its route, and what earlier runs of it have left to remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from eventctl.catalog import Catalog
+from eventctl.event import SCHEMA_VERSION, Event
+from eventctl.plan import Cartridge, Route
+from eventctl.store import LogRow
+from eventctl.times import iso
+
+TIMER = "timer.due"
+
+
+@dataclass(slots=True)
+class Notes:
+    """What must survive between the runs of an event that is not finished. Kept as state of the pipeline itself.
+
+    `attempts` counts failed runs by cartridge, `dead` names those that were given up, with the reason. `calls` are the ids of calls
+    by cartridge, version and number, `waits` those without an answer. `only` limits a run to these cartridges (the others
+    are done), `released` are let past their own quarantine, `failed` were dead before a person had this tried again. `round`
+    counts such retries: each makes failed calls anew.
+    """
+
+    attempts: dict[str, int] = field(default_factory=dict)
+    dead: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, str] = field(default_factory=dict)
+    waits: list[str] = field(default_factory=list)
+    only: list[str] | None = None
+    released: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    round: int = 0
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> Notes:
+        """Notes as `kept` gave them."""
+        return cls(**kept)
+
+    def kept(self) -> dict[str, Any]:
+        """What is worth keeping, as JSON; empty when nothing is."""
+        names = ("attempts", "dead", "calls", "waits", "only", "released", "failed", "round")
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value or (name == "only" and value is not None)}
+
+
+@dataclass(slots=True)
+class Case:
+    """An event and where it stands: `pos` in the feed. `state_key`, when a timer brought it, is the key that it was set under."""
+
+    record: LogRow
+    route: Route
+    pos: int
+    notes: Notes
+    state_key: str | None = None
+
+    def event(self, catalog: Catalog) -> Event:
+        """The event for one reader, who may do with it as they like."""
+        return as_event(self.record, catalog)
+
+    def key_of(self, cartridge: Cartridge, catalog: Catalog) -> str:
+        """What a cartridge's state is addressed by here."""
+        if self.state_key is not None:
+            return self.state_key
+        if cartridge.key == "entity":
+            return self.record.entity or ""
+        return key_value(self.event(catalog), cartridge.key)
+
+
+def as_event(record: LogRow, catalog: Catalog) -> Event:
+    """A record as an event, with what the catalog says where it says nothing."""
+    defaults = catalog.entry(record.type).defaults
+    return Event(record.body, seq=record.seq, at=record.at, principal=record.principal, defaults=defaults)
+
+
+def key_value(event: Event, key: str) -> str:
+    """The field of an event that state belongs to (`domain`, `payload.slug`); text as it is, other values as JSON, absent ""."""
+    if key == "domain":
+        return event.domain
+    value: Any = event.data
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def timer_body(record: LogRow, state_key: str, body: Mapping[str, Any]) -> bytes:
+    """What a timer carries: what its cartridge said, and where it said so."""
+    about = {"entity": record.entity, "state": state_key, "hops": record.hops, "body": body}
+    return orjson.dumps(about)
+
+
+def timer_case(record: LogRow, route: Route, pos: int, notes: Notes) -> Case:
+    """The record of a due timer as an event of type `timer.due`, about the entity and with the state of the run that set it."""
+    said = orjson.loads(record.body)
+    about = said["body"]
+    envelope = {
+        "id": record.id,
+        "event": TIMER,
+        "version": SCHEMA_VERSION,
+        "source": record.source,
+        "timestamp": iso(record.at),
+        "entity": about["entity"],
+        "payload": {"key": said["key"], "body": about["body"]},
+        "hops": about["hops"],
+    }
+    seen = record._replace(body=orjson.dumps(envelope), entity=about["entity"], hops=about["hops"])
+    return Case(seen, route, pos, notes, state_key=about["state"])
+
+
+def timer_owner(record: LogRow, pipeline: str) -> str:
+    """The id of the cartridge whose timer came due."""
+    owner: str = orjson.loads(record.body)["owner"]
+    return owner.removeprefix(f"{pipeline}/")

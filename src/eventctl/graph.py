@@ -1,0 +1,209 @@
+"""The order of a pipeline's cartridges: stable levels, what stands in the way of them, and pictures of both.
+
+Pure: names in, names out. A cartridge that cannot stand is left out with a `Problem`, and so is whoever requires it; the rest
+runs. Between the levels of one pipeline the order is total, inside a level there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
+
+from eventctl.errors import Problem
+from eventctl.suggest import did_you_mean
+
+
+class Node(NamedTuple):
+    """A cartridge, as far as order is concerned. `requires` must be there, `after` counts where it is; `where` is its file."""
+
+    id: str
+    where: str
+    consumes: tuple[str, ...] = ()
+    annotates: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Levels of ids in running order, and for each id those it comes directly after."""
+
+    levels: tuple[tuple[str, ...], ...] = ()
+    before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def _next(self) -> dict[str, list[str]]:
+        following: dict[str, list[str]] = {}
+        for name, earlier in self.before.items():
+            for other in earlier:
+                following.setdefault(other, []).append(name)
+        return following
+
+    def dependants(self, ids: Iterable[str]) -> set[str]:
+        """Whoever comes after one of these, directly or through others."""
+        found: set[str] = set()
+        todo = list(ids)
+        while todo:
+            fresh = [name for name in self._next.get(todo.pop(), ()) if name not in found]
+            found.update(fresh)
+            todo += fresh
+        return found
+
+
+def build(nodes: Sequence[Node], left_out: Iterable[str] = ()) -> tuple[Graph, list[Problem]]:
+    """The levels of all that can stand, and why the others cannot.
+
+    The order of `nodes` decides who comes first inside a level and who stands when two want the same id. `left_out` are ids that
+    were refused before, for the hint to whoever requires them.
+    """
+    problems: list[Problem] = []
+    standing = _distinct(nodes, problems)
+    known = {*standing, *left_out}
+    while True:
+        _present(standing, known, problems)
+        before = {node.id: _earlier(node, standing) for node in standing.values()}
+        cycle = _cycle(before)
+        if not cycle:
+            return Graph(_levels(before), before), problems
+        for name in dict.fromkeys(cycle):
+            node = standing.pop(name)
+            problems.append(
+                Problem(node.where, f"{name} is part of a circle: {' -> '.join(cycle)}", "each runs after the next")
+            )
+
+
+def owning(nodes: Iterable[Node]) -> tuple[list[Node], list[Problem]]:
+    """The nodes that own their slots, and the problems of the others: an annotation slot has one owner for one event.
+
+    Nodes of several pipelines come together here, because annotations of all of them stand beside the same event.
+    """
+    owners: dict[str, list[Node]] = {}
+    kept: list[Node] = []
+    problems: list[Problem] = []
+    for node in nodes:
+        clash = next(_clashes(node, owners), None)
+        if clash is not None:
+            problems.append(clash)
+            continue
+        kept.append(node)
+        for slot in node.annotates:
+            owners.setdefault(slot, []).append(node)
+    return kept, problems
+
+
+def _clashes(node: Node, owners: Mapping[str, Sequence[Node]]) -> Iterator[Problem]:
+    for slot in node.annotates:
+        for other in owners.get(slot, ()):
+            if overlap(other.consumes, node.consumes):
+                what = f"the slot {slot!r} belongs to {other.id} ({other.where}) for some of the same events"
+                yield Problem(f"{node.where}: annotates", what, "rename one of the two slots")
+
+
+def _distinct(nodes: Sequence[Node], problems: list[Problem]) -> dict[str, Node]:
+    standing: dict[str, Node] = {}
+    for node in nodes:
+        first = standing.setdefault(node.id, node)
+        if first is not node:
+            problems.append(Problem(node.where, f"the id {node.id!r} is taken by {first.where}", "rename one of them"))
+    return standing
+
+
+def _present(standing: dict[str, Node], known: set[str], problems: list[Problem]) -> None:
+    """Leave out whoever requires what is not there, and then whoever requires them."""
+    while True:
+        missing = [(node, name) for node in standing.values() for name in node.requires if name not in standing]
+        if not missing:
+            return
+        for node, name in missing:
+            if standing.pop(node.id, None) is None:
+                continue  # another of its requirements is missing too, and was named
+            hint = "it is left out for a mistake of its own" if name in known else did_you_mean(name, known - {node.id})
+            problems.append(Problem(f"{node.where}: requires", f"{node.id} requires {name!r}, which is not here", hint))
+
+
+def _earlier(node: Node, standing: Mapping[str, Node]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in (*node.requires, *node.after) if name in standing))
+
+
+def _cycle(before: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """A circle as its path, its first name again at the end; empty when there is none."""
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        path: list[str] = error.args[1]
+        return path[::-1]  # graphlib gives it from the required to the requiring
+    return []
+
+
+def _levels(before: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    place = {name: number for number, name in enumerate(before)}
+    sorter = TopologicalSorter(before)
+    sorter.prepare()
+    levels: list[tuple[str, ...]] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=place.__getitem__)
+        sorter.done(*ready)
+        levels.append(tuple(ready))
+    return tuple(levels)
+
+
+def overlap(some: Iterable[str], others: Sequence[str]) -> bool:
+    """Whether one type fits a pattern of both."""
+    return any(_meet(one.split("."), other.split(".")) for one in some for other in others)
+
+
+def _meet(one: list[str], other: list[str]) -> bool:
+    for first, second in zip(one, other, strict=False):
+        if "**" in (first, second):
+            return True
+        if first != second and "*" not in (first, second):
+            return False
+    return len(one) == len(other)
+
+
+def _edges(graph: Graph) -> Iterator[tuple[str, str]]:
+    for level in graph.levels:
+        for later in level:
+            for earlier in graph.before[later]:
+                yield earlier, later
+
+
+def as_json(pipeline: str, graph: Graph) -> dict[str, object]:
+    """The graph of a pipeline as plain data."""
+    return {
+        "pipeline": pipeline,
+        "levels": [list(level) for level in graph.levels],
+        "edges": [{"from": earlier, "to": later} for earlier, later in _edges(graph)],
+    }
+
+
+def as_text(pipeline: str, graph: Graph) -> str:
+    """One line for each cartridge, under its level, with what it comes after."""
+    lines = [pipeline]
+    for number, level in enumerate(graph.levels, 1):
+        lines.append(f"  level {number}")
+        for name in level:
+            after = graph.before[name]
+            lines.append(f"    {name}" + (f"  (after {', '.join(after)})" if after else ""))
+    return "\n".join(lines if graph.levels else [*lines, "  no cartridges"])
+
+
+def as_mermaid(pipeline: str, graph: Graph) -> str:
+    """A Mermaid flowchart; names stand as quoted labels, so none can be read as syntax."""
+    keys = {name: f"c{n}" for n, name in enumerate(name for level in graph.levels for name in level)}
+    lines = ["flowchart LR", f'  subgraph p["{pipeline}"]']
+    lines += [f'    {key}["{name}"]' for name, key in keys.items()]
+    lines.append("  end")
+    lines += [f"  {keys[earlier]} --> {keys[later]}" for earlier, later in _edges(graph)]
+    return "\n".join(lines)
+
+
+def as_dot(pipeline: str, graph: Graph) -> str:
+    """Graphviz, one rank for each level."""
+    lines = [f'digraph "{pipeline}" {{', "  rankdir=LR;"]
+    lines += ["  {rank=same; " + " ".join(f'"{name}";' for name in level) + "}" for level in graph.levels]
+    lines += [f'  "{earlier}" -> "{later}";' for earlier, later in _edges(graph)]
+    return "\n".join([*lines, "}"])

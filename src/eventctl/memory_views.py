@@ -1,0 +1,197 @@
+"""What people read, over the in-memory tables: plain filters and sorts, the reference for what SQLite must answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventctl.memory_tables import Tables, is_open
+from eventctl.patterns import matches
+from eventctl.store import DUPLICATE_OF, LOG_PIPELINE
+from eventctl.viewing import (
+    FIND_MAX,
+    TRACE_CHILDREN_MAX,
+    TRACE_PARENTS_MAX,
+    check_filter,
+    fold_hash,
+    parse_token,
+    rank,
+    token,
+)
+from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventctl.store import CursorRow, ExceptionRow, LogRow, MemberView, Notification, OutboxRow, Reject
+
+
+class MemoryViews:
+    """The reads behind every command and screen."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def inbox(self, want: InboxFilter, *, limit: int = 50, after: str = "") -> InboxPage:
+        check_filter(want)
+        below = parse_token(after) if after else None
+        items: list[InboxItem] = []
+        for row in sorted(self._tables.notifications.rows.values(), key=lambda row: (-rank(row), -row.id)):
+            view = self._tables.member_views.rows.get((want.member, row.id))
+            if (below is None or (rank(row), row.id) < below) and _wanted(row, view, want):
+                seen = view is not None and view.seen >= row.news
+                items.append(InboxItem(row, seen, view.snooze_until if view else None))
+        return InboxPage(items[:limit], token(items[limit - 1].notification) if limit and len(items) > limit else "")
+
+    def notification(self, number: int) -> Notification | None:
+        return self._tables.notifications.rows.get(number)
+
+    def life(self, number: int, *, limit: int = 200) -> list[LogRow]:
+        seqs = sorted(seq for held, seq in self._tables.touched.rows if held == number)
+        log = self._tables.log.rows
+        return [log[seq] for seq in seqs[max(len(seqs) - limit, 0) :] if seq in log]
+
+    def member_views(self, number: int) -> list[MemberView]:
+        return sorted(view for view in self._tables.member_views.rows.values() if view.notification == number)
+
+    def record(self, seq: int) -> LogRow | None:
+        return self._tables.log.rows.get(seq)
+
+    def find(self, text: str) -> list[LogRow]:
+        found = [row for row in self._tables.log.rows.values() if text and row.id.startswith(text)]
+        return sorted(found, key=lambda row: (row.id, row.source))[:FIND_MAX]
+
+    def log(self, want: LogFilter, *, limit: int = 50, before: int | None = None) -> list[LogRow]:
+        rows = reversed(self._tables.log.rows.values())
+        return [row for row in rows if (before is None or row.seq < before) and _logged(row, want)][:limit]
+
+    def trace(self, seq: int) -> Trace | None:
+        tables = self._tables
+        record = tables.log.rows.get(seq)
+        if record is None:
+            return None
+        numbers = sorted(number for number, at in tables.touched.rows if at == seq)
+        reason = f"{DUPLICATE_OF}{seq}"
+        repeats = [row.seq for row in tables.exceptions.rows.values() if row.state == "dropped" and row.reason == reason]
+        return Trace(
+            record=record,
+            parents=self._parents(record),
+            children=[row for row in tables.log.rows.values() if row.caused_by == seq][:TRACE_CHILDREN_MAX],
+            exceptions=sorted(row for row in tables.exceptions.rows.values() if row.seq == seq),
+            annotations=dict(sorted(tables.annotations.rows.get(seq, {}).items())),
+            feed=[row for row in tables.feed.rows.values() if row.seq == seq],
+            notifications=[tables.notifications.rows[number] for number in numbers if number in tables.notifications.rows],
+            outbox=[row for row in tables.outbox.rows.values() if row.seq == seq],
+            duplicates=sorted(repeats)[:TRACE_CHILDREN_MAX],
+            duplicates_count=len(repeats),
+        )
+
+    def exceptions(
+        self, *, states: Sequence[str] = (), pipeline: str = "", limit: int = 50, before: int | None = None
+    ) -> list[ExceptionRow]:
+        found = [
+            row
+            for row in self._tables.exceptions.rows.values()
+            if (not states or row.state in states)
+            and (not pipeline or row.pipeline == pipeline)
+            and (before is None or row.seq < before)
+        ]
+        found.sort(key=lambda row: (-row.seq, row.pipeline))
+        return [row for row in found if len(found) <= limit or row.seq >= found[limit - 1].seq]
+
+    def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]:
+        rows = sorted(self._tables.rejects.rows.values(), reverse=True)
+        return [row for row in rows if before is None or row.id < before][:limit]
+
+    def outbox(self, *, states: Sequence[str] = (), limit: int = 50, after: str = "") -> list[OutboxRow]:
+        rows = list(self._tables.outbox.rows.values())
+        ends = [number for number, row in enumerate(rows) if row.id == after]
+        rows = rows[: ends[0] if ends else 0] if after else rows
+        return [row for row in reversed(rows) if not states or row.state in states][:limit]
+
+    def cursors(self) -> list[tuple[CursorRow, int]]:
+        tables = self._tables
+        rows = [row for _, row in sorted(tables.cursors.rows.items())]
+        return [(row, len(tables.log.rows if row.pipeline == LOG_PIPELINE else tables.feed.rows) - row.pos) for row in rows]
+
+    def types_seen(self, *, limit: int = 200) -> list[tuple[str, int, int]]:
+        seen: dict[str, tuple[int, int]] = {}
+        for row in self._tables.log.rows.values():
+            if row.kind == "event":
+                seen[row.type] = (seen.get(row.type, (0, 0))[0] + 1, row.seq)
+        ordered = sorted(seen.items(), key=lambda item: (-item[1][0], item[0]))
+        return [(name, count, newest) for name, (count, newest) in ordered[:limit]]
+
+    def counts(self) -> Counts:
+        tables = self._tables
+        open_ones = [row for row in tables.notifications.rows.values() if is_open(row)]
+        states = [row.state for row in tables.outbox.rows.values()]
+        return Counts(
+            log_records=len(tables.log.rows),
+            log_tail=len(tables.log.rows),
+            feed_tail=len(tables.feed.rows),
+            notifications_open=len(open_ones),
+            notifications_unclaimed=sum(row.agent_state == "none" for row in open_ones),
+            outbox_owed=sum(state in ("pending", "retry", "sending") for state in states),
+            outbox_dead=states.count("dead"),
+            outbox_unknown=states.count("unknown"),
+            rejects=len(tables.rejects.rows),
+            unaccounted=sum(self._unaccounted(row) for row in tables.cursors.rows.values()),
+        )
+
+    def projection_hash(self) -> str:
+        tables = self._tables
+        return fold_hash(
+            (row for _, row in sorted(tables.notifications.rows.items())),
+            sorted(tables.touched.rows),
+            (view for _, view in sorted(tables.member_views.rows.items())),
+        )
+
+    def _unaccounted(self, row: CursorRow) -> int:
+        rows = self._tables.log.rows if row.pipeline == LOG_PIPELINE else self._tables.feed.rows
+        passed = min(row.pos, len(rows)) - self._tables.origins.rows[row.pipeline]
+        return abs(passed - (row.applied + row.dropped + row.quarantined + row.dead + row.waiting))
+
+    def _parents(self, record: LogRow) -> list[LogRow]:
+        parents: list[LogRow] = []
+        while len(parents) < TRACE_PARENTS_MAX:
+            parent = self._tables.log.rows.get((parents[-1] if parents else record).caused_by or 0)
+            if parent is None:
+                break
+            parents.append(parent)
+        return parents
+
+
+def _wanted(row: Notification, view: MemberView | None, want: InboxFilter) -> bool:
+    return (
+        (want.archived or row.archived_at is None)
+        and (want.resolved or row.agent_state != "resolved")
+        and (not want.types or any(matches(pattern, row.type) for pattern in want.types))
+        and (not want.domains or any(matches(pattern, row.domain) for pattern in want.domains))
+        and row.level >= want.level_min
+        and (not want.states or row.agent_state in want.states)
+        and (not want.audience or row.audience in want.audience)
+        and want.entity in (None, row.entity)
+        and _within(row.updated_at, want.since, want.until)
+        and _lower(want.text) in _lower(row.title)
+        and not (want.unseen and view is not None and view.seen >= row.news)
+        and not (want.hide_snoozed_at is not None and view is not None and (view.snooze_until or 0) > want.hide_snoozed_at)
+    )
+
+
+def _logged(row: LogRow, want: LogFilter) -> bool:
+    return (
+        (not want.types or any(matches(pattern, row.type) for pattern in want.types))
+        and (not want.kinds or row.kind in want.kinds)
+        and (not want.sources or row.source in want.sources)
+        and want.entity in (None, row.entity)
+        and _within(row.at, want.since, want.until)
+    )
+
+
+def _within(moment: int, since: int | None, until: int | None) -> bool:
+    return (since is None or moment >= since) and (until is None or moment < until)
+
+
+def _lower(text: str) -> str:
+    """As SQLite's LIKE compares: only A to Z have two cases."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)

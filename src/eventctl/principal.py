@@ -1,0 +1,100 @@
+"""Who asks, and the one place that says whether they may.
+
+A principal is stamped by the platform where a record comes in; nothing a sender writes makes one. Its text form names it
+(`cli:ada`); its grants come from its role, or from the token or peer it came with.
+
+A grant is a pattern over verbs, and after a colon one over the verb's object: `inbox.*`, `emit:agent.**`. The object `@self` is
+the principal's own name.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from eventctl.patterns import matches
+
+CHANNELS = frozenset({"cli", "socket", "file", "http", "redis", "peer", "cartridge", "timer", "outbox", "system"})
+"""How a record can have come in; `system` is the platform itself, about itself."""
+
+SUBJECT_MAX = 200
+
+VERBS = {
+    "emit": "bring in an event of the type that is the object",
+    "inbox.seen": "mark as seen for the member that is the object",
+    "inbox.unseen": "mark as unseen for that member",
+    "inbox.snooze": "hear nothing for a while, for that member",
+    "inbox.unsnooze": "end a snooze for that member",
+    "inbox.claim": "take a notification to work on",
+    "inbox.start": "say that work on a claimed notification has begun",
+    "inbox.release": "give a claimed notification back",
+    "inbox.resolve": "say how a notification was settled",
+    "inbox.archive": "put a notification away",
+    "inbox.unarchive": "bring a notification back",
+    "quarantine.release": "let a held event go on",
+    "quarantine.discard": "drop a held event",
+    "dead.retry": "run a dead letter again",
+    "dead.discard": "give a dead letter up",
+    "operate": "run, stop, back up and verify the workspace",
+    "restore": "put an older state in the workspace's place",
+}
+"""Everything that can be asked for."""
+
+AT_THE_DESK = frozenset({"restore"})
+"""Granted or not, these are heard on the `cli` channel only: a stolen token or a talked-over agent cannot reach them."""
+
+ROLES: dict[str, frozenset[str]] = {
+    "admin": frozenset({"**"}),
+    "member": frozenset(
+        {
+            "emit", "operate", "quarantine.*", "dead.*",
+            "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.archive", "inbox.unarchive",
+            "inbox.seen:@self", "inbox.unseen:@self", "inbox.snooze:@self", "inbox.unsnooze:@self",
+        }
+    ),
+    "agent": frozenset({"emit:agent.**", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve"}),
+    "producer": frozenset({"emit"}),
+}  # fmt: skip
+"""What each role may do. An agent works from the inbox and speaks in its own family; it marks nothing as seen by people."""
+
+
+class Principal(NamedTuple):
+    """A channel, a name on it, and what it may do."""
+
+    channel: str
+    subject: str
+    grants: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str, role: str | None = None) -> Principal:
+        """Read `channel:subject`; the grants are the role's, or none. Raises ValueError with a sentence."""
+        channel, colon, subject = text.partition(":")
+        if not colon or channel not in CHANNELS:
+            raise ValueError(
+                f"a principal is written like cli:ada, with one of {', '.join(sorted(CHANNELS))}, not {text[:80]!r}"
+            )
+        if not subject.isprintable() or not 0 < len(subject) <= SUBJECT_MAX:
+            raise ValueError(f"the name after {channel}: has 1 to {SUBJECT_MAX} printable characters, not {subject[:80]!r}")
+        if role is not None and role not in ROLES:
+            raise ValueError(f"a role is one of {', '.join(ROLES)}, not {role[:80]!r}")
+        return cls(channel, subject, ROLES[role] if role else frozenset())
+
+    def __str__(self) -> str:
+        return f"{self.channel}:{self.subject}"
+
+
+def allowed(principal: Principal, verb: str, target: str = "") -> bool:
+    """Whether the principal may do that to the target, the verb's object. A grant over objects says no when there is none."""
+    if verb not in VERBS:
+        raise ValueError(f"{verb!r} is no verb of this platform")
+    if verb in AT_THE_DESK and principal.channel != "cli":
+        return False
+    return any(_covers(grant, verb, target, principal.subject) for grant in principal.grants)
+
+
+def _covers(grant: str, verb: str, target: str, subject: str) -> bool:
+    verbs, colon, objects = grant.partition(":")
+    if not matches(verbs, verb):
+        return False
+    if not colon:
+        return True
+    return bool(target) and (target == subject if objects == "@self" else matches(objects, target))

@@ -1,0 +1,309 @@
+"""What people read, over SQLite: every list walks one index from where the page before ended."""
+
+from __future__ import annotations
+
+from heapq import nlargest
+from typing import TYPE_CHECKING, Any
+
+from eventctl import sqlite_reads as reads
+from eventctl.sqlite_connection import Connection, guarded
+from eventctl.sqlite_reads import (
+    LOG_COLUMNS,
+    NOTIFICATION_COLUMNS,
+    OUTBOX_COLUMNS,
+    exception_row,
+    feed_row,
+    log_row,
+    member_view,
+    notification_row,
+)
+from eventctl.sqlite_tally import Tally
+from eventctl.store import DUPLICATE_OF, LOG_PIPELINE, Reject
+from eventctl.viewing import (
+    FIND_MAX,
+    OPEN_RANK,
+    RESOLVED_RANK,
+    TRACE_CHILDREN_MAX,
+    TRACE_PARENTS_MAX,
+    check_filter,
+    fold_hash,
+    parse_token,
+    token,
+)
+from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from eventctl.store import CursorRow, ExceptionRow, LogRow, MemberView, Notification, OutboxRow
+
+SEQ_MAX = 2**63 - 1
+
+
+class SqliteViews:
+    """The reads behind every command and screen, on the store's own connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._tally = Tally()
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self.connection.db
+
+    @guarded
+    def inbox(self, want: InboxFilter, *, limit: int = 50, after: str = "") -> InboxPage:
+        check_filter(want)
+        where, given = _inbox_conditions(want)
+        if after:
+            where.append("(n.rank, n.id) < (?, ?)")
+            given += parse_token(after)
+        statement = f"""SELECT {NOTIFICATION_COLUMNS}, v.seen, v.snooze_until
+          FROM notification AS n INDEXED BY notification_rank
+          LEFT JOIN member_view AS v ON v.member = ? AND v.notification = n.id
+          WHERE {" AND ".join(where)} ORDER BY n.rank DESC, n.id DESC LIMIT ?"""
+        items = [_inbox_item(row) for row in self._db.execute(statement, (want.member, *given, limit + 1))]
+        more = len(items) > limit
+        return InboxPage(items[:limit], token(items[limit - 1].notification) if more and limit else "")
+
+    @guarded
+    def notification(self, number: int) -> Notification | None:
+        statement = f"SELECT {NOTIFICATION_COLUMNS} FROM notification AS n WHERE id = ?"
+        row = self._db.execute(statement, (number,)).fetchone()
+        return None if row is None else notification_row(row)
+
+    @guarded
+    def life(self, number: int, *, limit: int = 200) -> list[LogRow]:
+        statement = f"""SELECT {LOG_COLUMNS} FROM log WHERE seq IN
+          (SELECT seq FROM notification_event WHERE notification = ? ORDER BY seq DESC LIMIT ?) ORDER BY seq"""
+        return list(map(log_row, self._db.execute(statement, (number, limit))))
+
+    @guarded
+    def member_views(self, number: int) -> list[MemberView]:
+        rows = self._db.execute("SELECT * FROM member_view WHERE notification = ? ORDER BY member", (number,))
+        return list(map(member_view, rows))
+
+    @guarded
+    def record(self, seq: int) -> LogRow | None:
+        row = self._db.execute(f"SELECT {LOG_COLUMNS} FROM log WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else log_row(row)
+
+    @guarded
+    def find(self, text: str) -> list[LogRow]:
+        if not text:
+            return []
+        statement = f"SELECT {LOG_COLUMNS} FROM log WHERE id >= ? AND id < ? ORDER BY id, source LIMIT {FIND_MAX}"
+        return list(map(log_row, self._db.execute(statement, (text, text + "\U0010ffff"))))
+
+    @guarded
+    def log(self, want: LogFilter, *, limit: int = 50, before: int | None = None) -> list[LogRow]:
+        from eventctl.patterns import matches
+
+        where, given = self._log_conditions(want, before)
+        only = " AND ".join(where)
+        if not want.types:
+            index = "INDEXED BY log_entity" if want.entity is not None else "NOT INDEXED"
+            statement = f"SELECT {LOG_COLUMNS} FROM log {index} WHERE {only} ORDER BY seq DESC LIMIT ?"
+            return list(map(log_row, self._db.execute(statement, (*given, limit))))
+        # One ordered range per type, merged: a rare type is found without walking past all the others.
+        types = [name for name in self._distinct("log", "type") if any(matches(pattern, name) for pattern in want.types)]
+        statement = f"SELECT seq FROM log INDEXED BY log_type WHERE type = ? AND {only} ORDER BY seq DESC LIMIT ?"
+        seqs = [row[0] for name in types for row in self._db.execute(statement, (name, *given, limit))]
+        return self._records(nlargest(limit, seqs))
+
+    @guarded
+    def trace(self, seq: int) -> Trace | None:
+        record = self.record(seq)
+        if record is None:
+            return None
+        db, here = self._db, (seq,)
+        repeat = (f"{DUPLICATE_OF}{seq}",)
+        repeats = f"FROM exception INDEXED BY exception_repeat WHERE state = 'dropped' AND reason GLOB '{DUPLICATE_OF}*' AND reason = ?"
+        notifications = f"""SELECT {NOTIFICATION_COLUMNS} FROM notification_event AS e
+          CROSS JOIN notification AS n ON n.id = e.notification WHERE e.seq = ? ORDER BY n.id"""
+        children = f"SELECT {LOG_COLUMNS} FROM log WHERE caused_by = ? ORDER BY seq LIMIT {TRACE_CHILDREN_MAX}"
+        annotations = "SELECT slot, value FROM annotation WHERE seq = ? ORDER BY slot"
+        return Trace(
+            record=record,
+            parents=self._parents(record),
+            children=list(map(log_row, db.execute(children, here))),
+            exceptions=self._exceptions_at(seq),
+            annotations=dict(db.execute(annotations, here).fetchall()),
+            feed=list(map(feed_row, db.execute("SELECT pos, seq, type, why FROM feed WHERE seq = ? ORDER BY pos", here))),
+            notifications=[notification_row(row) for row in db.execute(notifications, here)],
+            outbox=reads.outbox_rows(db.execute(f"SELECT {OUTBOX_COLUMNS} FROM outbox WHERE seq = ? ORDER BY rowid", here)),
+            duplicates=[row[0] for row in db.execute(f"SELECT seq {repeats} ORDER BY seq LIMIT {TRACE_CHILDREN_MAX}", repeat)],
+            duplicates_count=db.execute(f"SELECT count(*) {repeats}", repeat).fetchone()[0],
+        )
+
+    @guarded
+    def exceptions(
+        self, *, states: Sequence[str] = (), pipeline: str = "", limit: int = 50, before: int | None = None
+    ) -> list[ExceptionRow]:
+        # One ordered range per pipeline and state, merged.
+        ranges: list[tuple[str, ...]] = [(state,) for state in states] or [()]
+        found: list[ExceptionRow] = []
+        for name in [pipeline] if pipeline else self._distinct("exception", "pipeline"):
+            for state in ranges:
+                given = (*state, name, SEQ_MAX if before is None else before, limit)
+                source = reads.exceptions_in(state) if state else f"SELECT {reads.EXCEPTION_COLUMNS} FROM exception WHERE true"
+                statement = f"{source} AND pipeline = ? AND seq < ? ORDER BY seq DESC LIMIT ?"
+                found += map(exception_row, self._db.execute(statement, given))
+        found.sort(key=lambda row: (-row.seq, row.pipeline))
+        # A page never ends inside a record, whose other pipelines the next page would miss.
+        return [row for row in found if len(found) <= limit or row.seq >= found[limit - 1].seq]
+
+    @guarded
+    def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]:
+        statement = "SELECT * FROM reject WHERE id < ? ORDER BY id DESC LIMIT ?"
+        return [Reject(*row) for row in self._db.execute(statement, (SEQ_MAX if before is None else before, limit))]
+
+    @guarded
+    def outbox(self, *, states: Sequence[str] = (), limit: int = 50, after: str = "") -> list[OutboxRow]:
+        where, given = ["true"], list[Any](states)
+        if states:
+            where.append(f"state IN ({','.join('?' * len(states))})")
+            where += [] if "done" in states else ["state <> 'done'"]
+        if after:
+            where.append("rowid < (SELECT rowid FROM outbox WHERE id = ?)")
+            given.append(after)
+        statement = f"SELECT {OUTBOX_COLUMNS} FROM outbox WHERE {' AND '.join(where)} ORDER BY rowid DESC LIMIT ?"
+        return reads.outbox_rows(self._db.execute(statement, (*given, limit)))
+
+    @guarded
+    def cursors(self) -> list[tuple[CursorRow, int]]:
+        tails = {"log": reads.tail(self._db, "log"), "feed": reads.tail(self._db, "feed")}
+        rows = reads.cursors(self._db)
+        return [(row, tails["log" if row.pipeline == LOG_PIPELINE else "feed"] - row.pos) for row in rows]
+
+    @guarded
+    def types_seen(self, *, limit: int = 200) -> list[tuple[str, int, int]]:
+        statement = """SELECT type, count(*), max(seq) FROM log INDEXED BY log_type WHERE kind = 'event'
+          GROUP BY type ORDER BY count(*) DESC, type LIMIT ?"""
+        return self._db.execute(statement, (limit,)).fetchall()
+
+    @guarded
+    def counts(self) -> Counts:
+        db = self._db
+        states = dict(db.execute("SELECT state, count(*) FROM outbox WHERE state <> 'done' GROUP BY state").fetchall())
+        held = "SELECT count(*), coalesce(sum(agent_state = 'none'), 0) FROM notification INDEXED BY notification_rank"
+        is_open, unclaimed = db.execute(f"{held} WHERE rank >= ?", (OPEN_RANK,)).fetchone()
+        records, unaccounted = self._tally.balance(db)
+        return Counts(
+            log_records=records,
+            log_tail=reads.tail(db, "log"),
+            feed_tail=reads.tail(db, "feed"),
+            notifications_open=is_open,
+            notifications_unclaimed=unclaimed,
+            outbox_owed=sum(states.get(state, 0) for state in ("pending", "retry", "sending")),
+            outbox_dead=states.get("dead", 0),
+            outbox_unknown=states.get("unknown", 0),
+            rejects=db.execute("SELECT count(*) FROM reject").fetchone()[0],
+            unaccounted=unaccounted,
+        )
+
+    @guarded
+    def projection_hash(self) -> str:
+        db = self._db
+        return fold_hash(
+            map(notification_row, db.execute(f"SELECT {NOTIFICATION_COLUMNS} FROM notification AS n ORDER BY id")),
+            db.execute("SELECT notification, seq FROM notification_event ORDER BY notification, seq"),
+            map(member_view, db.execute("SELECT * FROM member_view ORDER BY member, notification")),
+        )
+
+    def _log_conditions(self, want: LogFilter, before: int | None) -> tuple[list[str], list[Any]]:
+        where, given = ["seq < ?"], list[Any]([SEQ_MAX if before is None else before])
+        for column, values in (("kind", want.kinds), ("source", want.sources)):
+            if values:
+                where.append(f"{column} IN ({','.join('?' * len(values))})")
+                given += values
+        if want.entity is not None:
+            where.append("entity = ?")
+            given.append(want.entity)
+        # Clocks jump, so `at` decides; the index on it says where in the log the walk may stop.
+        if want.since is not None:
+            where.append("at >= ? AND seq >= (SELECT min(seq) FROM log WHERE at >= ?)")
+            given += [want.since, want.since]
+        if want.until is not None:
+            where.append("at < ? AND seq <= (SELECT max(seq) FROM log WHERE at < ?)")
+            given += [want.until, want.until]
+        return where, given
+
+    def _distinct(self, table: str, column: str) -> Iterator[str]:
+        """The values of an index's first column, one seek each."""
+        statement = f"SELECT min({column}) FROM {table} WHERE {column} > ?"
+        value = ""
+        while (value := self._db.execute(statement, (value,)).fetchone()[0]) is not None:
+            yield value
+
+    def _records(self, seqs: list[int]) -> list[LogRow]:
+        statement = f"SELECT {LOG_COLUMNS} FROM log WHERE seq IN ({{keys}})"
+        return sorted((log_row(row) for row in reads.by_key(self._db, statement, seqs)), key=lambda row: -row.seq)
+
+    def _parents(self, record: LogRow) -> list[LogRow]:
+        parents: list[LogRow] = []
+        above = record.caused_by
+        while above is not None and len(parents) < TRACE_PARENTS_MAX and (parent := self.record(above)) is not None:
+            parents.append(parent)
+            above = parent.caused_by
+        return parents
+
+    def _exceptions_at(self, seq: int) -> list[ExceptionRow]:
+        pairs = [(name, seq) for name in self._distinct("exception", "pipeline")]
+        found = reads.by_pair(self._db, reads.EXCEPTIONS, pairs)
+        return sorted(map(exception_row, found))
+
+
+def _inbox_item(row: Sequence[Any]) -> InboxItem:
+    notification = notification_row(row[:-2])
+    seen, snooze_until = row[-2:]
+    return InboxItem(notification, seen is not None and seen >= notification.news, snooze_until)
+
+
+def _inbox_conditions(want: InboxFilter) -> tuple[list[str], list[Any]]:
+    where, given = ["n.rank >= ?"], list[Any]([0 if want.archived else RESOLVED_RANK if want.resolved else OPEN_RANK])
+    if not want.resolved:
+        where.append("n.agent_state <> 'resolved'")
+    for column, patterns in (("n.type", want.types), ("n.domain", want.domains)):
+        if patterns:
+            where.append(f"({' OR '.join(_chosen(column, pattern, given) for pattern in patterns)})")
+    for column, values in (("n.agent_state", want.states), ("n.audience", want.audience)):
+        if values:
+            where.append(f"{column} IN ({','.join('?' * len(values))})")
+            given += values
+    for condition, value in (
+        ("n.level >= ?", want.level_min or None),
+        ("n.entity = ?", want.entity),
+        ("n.updated_at >= ?", want.since),
+        ("n.updated_at < ?", want.until),
+        ("n.title LIKE ? ESCAPE '\\'", _like(want.text) if want.text else None),
+        ("coalesce(v.snooze_until, 0) <= ?", want.hide_snoozed_at),
+    ):
+        if value is not None:
+            where.append(condition)
+            given.append(value)
+    if want.unseen:
+        where.append("coalesce(v.seen, 0) < n.news")
+    return where, given
+
+
+def _like(text: str) -> str:
+    for special in "\\%_":
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%"
+
+
+def _chosen(column: str, pattern: str, given: list[Any]) -> str:
+    """The condition that a pattern chooses this column; a plain comparison wherever one says it all."""
+    if "*" not in pattern:
+        given.append(pattern)
+        return f"{column} = ?"
+    if pattern == "**":
+        return "true"
+    head = pattern.removesuffix(".**")
+    if "*" not in head:
+        given.extend((f"{head}.", f"{head}/"))  # "/" is the character after "."
+        return f"({column} >= ? AND {column} < ?)"
+    given.append(pattern)
+    return f"fits(?, {column})"

@@ -1,0 +1,258 @@
+"""What every store's views must answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eventctl.errors import UsageError
+from eventctl.store import DUPLICATE_OF, ExceptionRow, FeedRow, MemberView, Operations, Store
+from eventctl.suites.rows import NOON_US, advance, changed, held, notification, owed, record
+from eventctl.views import InboxFilter, LogFilter
+
+
+def shown(store: Store, **want: Any) -> list[int]:
+    return [item.notification.id for item in store.views.inbox(InboxFilter(**want)).items]
+
+
+class ViewSuite:
+    """The reads behind commands and screens; `store` is an empty one."""
+
+    def test_the_inbox_is_open_before_resolved_then_by_level_then_newest_change(self, store: Store) -> None:
+        rows = [
+            notification(1, level=1), notification(2, level=3), notification(3, level=3), notification(4, level=3, updated_at=1),
+            notification(5, level=3, agent_state="resolved"), notification(6, level=3, archived_at=1),
+            notification(7, level=1, updated_at=NOON_US + 1),
+        ]  # fmt: skip
+        store.commit(Operations(opened=rows))
+        assert [3, 2, 4, 7, 1, 5] == shown(store)
+        assert [3, 2, 4, 7, 1, 5, 6] == shown(store, archived=True)
+        assert [3, 2, 4, 7, 1] == shown(store, resolved=False)
+
+    def test_pages_of_the_inbox_give_every_row_once(self, store: Store) -> None:
+        store.commit(Operations(opened=[notification(n, level=n % 3, updated_at=NOON_US + n % 5) for n in range(1, 24)]))
+        found: list[int] = []
+        page = store.views.inbox(InboxFilter(), limit=5)
+        while True:
+            found += [item.notification.id for item in page.items]
+            if not page.next:
+                break
+            page = store.views.inbox(InboxFilter(), limit=5, after=page.next)
+        assert shown(store) == found
+        assert list(range(1, 24)) == sorted(found)
+
+    def test_a_row_that_moves_up_between_pages_hides_no_other(self, store: Store) -> None:
+        store.commit(Operations(opened=[notification(n) for n in range(1, 7)]))
+        first = store.views.inbox(InboxFilter(), limit=3)
+        store.commit(Operations(changed=[changed(held(store, 4), updated_at=NOON_US + 99)]))
+        rest = store.views.inbox(InboxFilter(), limit=9, after=first.next)
+        assert [3, 2, 1] == [item.notification.id for item in rest.items]
+
+    def test_a_page_token_that_is_none_is_wrong_usage(self, store: Store) -> None:
+        with pytest.raises(UsageError):
+            store.views.inbox(InboxFilter(), after="zz")
+
+    @pytest.mark.parametrize(
+        ("want", "found"),
+        [
+            ({"types": ["deploy.failed"]}, [2]),
+            ({"types": ["deploy.*"]}, [3, 2]),
+            ({"types": ["build.**", "deploy.failed"]}, [2, 1]),
+            ({"types": ["*.failed"]}, [2]),
+            ({"types": ["deploy"]}, []),
+            ({"types": ["**"]}, [3, 2, 1]),
+            ({"domains": ["ops"]}, [2]),
+            ({"domains": ["ops.**"]}, [3]),
+            ({"level_min": 2}, [3, 2]),
+            ({"states": ["claimed", "in_progress"]}, [3]),
+            ({"entity": "service/a"}, [2]),
+            ({"audience": ["member:ada"]}, [1]),
+            ({"since": NOON_US + 2}, [3, 2]),
+            ({"until": NOON_US + 2}, [1]),
+            ({"text": "API"}, [2]),
+            ({"text": "100%"}, [3]),
+            ({"text": "1_0"}, []),
+        ],
+    )
+    def test_the_inbox_is_filtered_by(self, store: Store, want: dict[str, Any], found: list[int]) -> None:
+        rows = [
+            notification(1, level=1, audience="member:ada"),
+            notification(2, type="deploy.failed", domain="ops", entity="service/a", title="Deploy api"),
+            notification(3, type="deploy.done", domain="ops.eu", level=3, agent_state="claimed", title="Rolled out 100%"),
+        ]
+        store.commit(Operations(opened=rows))
+        assert found == shown(store, **want)
+
+    def test_each_member_has_seen_what_they_have_seen(self, store: Store) -> None:
+        views = [MemberView("ada", 1, 1), MemberView("ada", 2, 1, 50), MemberView("bob", 3, 1)]
+        store.commit(Operations(opened=[notification(1), notification(2, news=2), notification(3)], member_views=views))
+        items = store.views.inbox(InboxFilter(member="ada")).items
+        assert [(3, False, None), (2, False, 50), (1, True, None)] == [(row.id, seen, until) for row, seen, until in items]
+        assert [3, 2] == shown(store, member="ada", unseen=True)
+        assert [3, 1] == shown(store, member="ada", hide_snoozed_at=49)
+        assert [3, 2, 1] == shown(store, member="ada", hide_snoozed_at=50)
+        with pytest.raises(UsageError):
+            shown(store, unseen=True)
+        assert ["ada"] == [view.member for view in store.views.member_views(2)]
+
+    def test_a_notification_and_its_life_are_found_by_number(self, store: Store) -> None:
+        store.append([record(n) for n in range(1, 6)])
+        store.commit(Operations(opened=[notification(1)], touched=[(1, n) for n in (5, 1, 3)]))
+        assert notification(1) == store.views.notification(1)
+        assert store.views.notification(2) is None
+        assert [1, 3, 5] == [row.seq for row in store.views.life(1)]
+        assert [3, 5] == [row.seq for row in store.views.life(1, limit=2)]
+
+    def test_a_record_is_found_by_number_and_by_the_beginning_of_its_id(self, store: Store) -> None:
+        store.append([record(n, id=f"0{n % 2}-{n:02}") for n in range(1, 31)])
+        found = store.views.record(7)
+        assert found is not None
+        assert "01-07" == found.id
+        assert store.views.record(99) is None
+        assert [f"00-{n:02}" for n in range(2, 22, 2)] == [row.id for row in store.views.find("00")]
+        assert ["00-30"] == [row.id for row in store.views.find("00-30")]
+        assert ([], []) == (store.views.find(""), store.views.find("9"))
+
+    @pytest.mark.parametrize(
+        ("want", "found"),
+        [
+            ({}, [6, 5, 4, 3, 2, 1]),
+            ({"types": ["a.b"]}, [4, 1]),
+            ({"types": ["a.*", "d"]}, [6, 4, 2, 1]),
+            ({"types": ["a.**"]}, [5, 4, 2, 1]),
+            ({"types": ["no.such"]}, []),
+            ({"kinds": ["move"]}, [3]),
+            ({"types": ["a.**"], "sources": ["x"]}, [5, 2]),
+            ({"entity": "e"}, [5, 2]),
+            ({"entity": "e", "types": ["a.c"]}, [2]),
+            ({"since": NOON_US + 5_000_000}, [6, 5]),
+            ({"until": NOON_US + 3_000_000}, [2, 1]),
+            ({"since": NOON_US + 2_000_000, "until": NOON_US + 5_000_000, "types": ["a.b"]}, [4]),
+            ({"since": NOON_US * 2}, []),
+            ({"until": 0}, []),
+        ],
+    )
+    def test_the_log_is_filtered_by(self, store: Store, want: dict[str, Any], found: list[int]) -> None:
+        mine = {"source": "x", "entity": "e"}
+        store.append([
+            record(1, type="a.b"), record(2, type="a.c", **mine), record(3, kind="move", type="inbox.seen"),
+            record(4, type="a.b"), record(5, type="a.c.d", **mine), record(6, type="d"),
+        ])  # fmt: skip
+        assert found == [row.seq for row in store.views.log(LogFilter(**want))]
+        assert found[:1] == [row.seq for row in store.views.log(LogFilter(**want), limit=1)]
+        assert [seq for seq in found if seq < 5] == [row.seq for row in store.views.log(LogFilter(**want), before=5)]
+
+    def test_a_clock_that_jumped_back_hides_no_record(self, store: Store) -> None:
+        store.append(
+            [record(1, at=NOON_US + 90), record(2, at=NOON_US + 10), record(3, at=NOON_US + 20), record(4, at=NOON_US + 95)]
+        )
+        assert [4, 1] == [row.seq for row in store.views.log(LogFilter(since=NOON_US + 50))]
+        assert [3, 2] == [row.seq for row in store.views.log(LogFilter(until=NOON_US + 50))]
+
+    def test_a_trace_says_all_about_a_record(self, store: Store) -> None:
+        store.append(
+            [record(1), record(2, caused_by=1), record(3, caused_by=2), record(4, caused_by=3), record(5, caused_by=3)]
+        )
+        repeats = [
+            ExceptionRow("system", n, "dropped", n, "dedup", f"{DUPLICATE_OF}{of}") for n, of in ((4, 3), (5, 3), (1, 30))
+        ]
+        own = ExceptionRow("domain:a", 3, "waiting", 1, "c", "r")
+        store.commit(
+            Operations(
+                exceptions=[*repeats, own], annotations=[(3, "b", b"2"), (3, "a", b"1")], opened=[notification(1)], touched=[(1, 3)],
+                feed=[(3, "build.finished", "accept"), (2, "build.finished", "accept"), (3, "build.finished", "release")],
+                outbox=[owed("x", seq=3), owed("y", seq=2)],
+            )
+        )  # fmt: skip
+        trace = store.views.trace(3)
+        assert trace is not None
+        assert (3, [2, 1], [4, 5]) == (
+            trace.record.seq,
+            [row.seq for row in trace.parents],
+            [row.seq for row in trace.children],
+        )
+        assert ([own], {"a": b"1", "b": b"2"}) == (trace.exceptions, trace.annotations)
+        assert [FeedRow(1, 3, "build.finished", "accept"), FeedRow(3, 3, "build.finished", "release")] == trace.feed
+        assert ([1], ["x"]) == ([row.id for row in trace.notifications], [row.id for row in trace.outbox])
+        assert ([4, 5], 2) == (trace.duplicates, trace.duplicates_count)
+        assert store.views.trace(9) is None
+
+    def test_exceptions_are_newest_first_and_a_page_never_splits_a_record(self, store: Store) -> None:
+        rows = [
+            ExceptionRow(f"p{p}", seq, state, seq, "c", "r") for seq in (1, 2, 3) for p, state in ((1, "dropped"), (2, "dead"))
+        ]
+        store.commit(Operations(exceptions=rows))
+        views = store.views
+        assert [(3, "p1"), (3, "p2"), (2, "p1"), (2, "p2")] == [(row.seq, row.pipeline) for row in views.exceptions(limit=3)]
+        assert [1, 1] == [row.seq for row in views.exceptions(limit=3, before=2)]
+        assert [3, 2, 1] == [row.seq for row in views.exceptions(states=("dead", "waiting"))]
+        assert [3, 2] == [row.seq for row in views.exceptions(pipeline="p1", limit=2)]
+        assert [] == views.exceptions(pipeline="p1", states=("dead",))
+
+    def test_rejects_and_the_outbox_are_newest_first_and_paged(self, store: Store) -> None:
+        store.append([], rejects=[("http", n, f"r{n}", b"") for n in range(1, 6)])
+        rows = store.views.rejects(limit=2)
+        assert [5, 4] == [row.at for row in rows]
+        assert [3, 2] == [row.at for row in store.views.rejects(limit=2, before=rows[-1].id)]
+        states = {"a": "done", "b": "dead", "c": "done", "d": "dead"}
+        store.commit(Operations(outbox=[owed(name, state=state) for name, state in states.items()]))
+        assert ["d", "c"] == [row.id for row in store.views.outbox(limit=2)]
+        assert ["b", "a"] == [row.id for row in store.views.outbox(after="c")]
+        assert ["b"] == [row.id for row in store.views.outbox(after="c", states=("dead",))]
+
+    def test_types_seen_counts_events_most_frequent_first(self, store: Store) -> None:
+        store.append(
+            [record(1, type="b"), record(2, type="a"), record(3, type="b"), record(4, type="c"), record(5, kind="move")]
+        )
+        assert [("b", 2, 3), ("a", 1, 2), ("c", 1, 4)] == store.views.types_seen()
+        assert [("b", 2, 3)] == store.views.types_seen(limit=1)
+
+    def test_cursors_say_how_far_behind_they_are(self, store: Store) -> None:
+        store.open_cursor("system", at=0)
+        store.open_cursor("domain:a", at=0)
+        store.append([record(n) for n in range(1, 4)])
+        store.commit(Operations(feed=[(1, "a", "accept")]))
+        assert [("domain:a", 1), ("system", 3)] == [(row.pipeline, lag) for row, lag in store.views.cursors()]
+
+    def test_counts_are_of_everything(self, store: Store) -> None:
+        store.append([record(1), record(2)], rejects=[("http", 1, "r", b"")])
+        states = ("pending", "retry", "sending", "done", "dead", "unknown")
+        rows = [notification(1), notification(2, agent_state="claimed"), notification(3, agent_state="resolved")]
+        store.commit(
+            Operations(opened=rows, outbox=[owed(state, state=state) for state in states], feed=[(1, "a", "accept")]),
+        )
+        assert (2, 2, 1, 2, 1, 3, 1, 1, 1, 0) == store.views.counts()
+
+    def test_a_position_in_no_bucket_is_unaccounted(self, store: Store) -> None:
+        store.append([record(n) for n in range(1, 6)])
+        store.open_cursor("system", at=0)
+        store.commit(advance("system", 0, 3, applied=1, dropped=1))
+        assert 1 == store.views.counts().unaccounted
+        store.commit(advance("system", 3, 5, applied=2, quarantined=1))
+        assert 0 == store.views.counts().unaccounted
+
+    def test_a_pipeline_accounts_only_for_what_came_after_its_start(self, store: Store) -> None:
+        store.append([record(n) for n in range(1, 6)])
+        store.commit(Operations(feed=[(n, "a", "accept") for n in range(1, 6)]))
+        store.open_cursor("domain:a")
+        store.open_cursor("domain:b", at=2)
+        assert 0 == store.views.counts().unaccounted
+        store.commit(advance("domain:b", 2, 5, applied=2, waiting=1))
+        store.commit(advance("domain:b", 5, 5, applied=1, waiting=-1))
+        assert 0 == store.views.counts().unaccounted
+
+    def test_the_projection_hash_changes_with_what_is_projected(self, store: Store) -> None:
+        hashes = {store.views.projection_hash()}
+        for operations in (
+            Operations(opened=[notification(1)]),
+            Operations(opened=[notification(2)], touched=[(1, 1)]),
+            Operations(member_views=[MemberView("ada", 1, 1)]),
+            Operations(changed=[changed(notification(1), title="Other")]),
+        ):
+            store.commit(operations)
+            hashes.add(store.views.projection_hash())
+        assert 5 == len(hashes)
+        before = store.views.projection_hash()
+        store.commit(Operations(changed=[changed(held(store, 1), changed_pos=9)]))
+        assert before == store.views.projection_hash()

@@ -1,0 +1,77 @@
+"""Dedup: has this occurrence been here before, within the window that its type declares?
+
+The ledger keeps a 16-byte key per occurrence; what makes one is in `eventctl.occurrence`. Windows count in ingestion time. An event
+that trust has doubts about has keys of its own principal, so that nobody unknown can take an occurrence from those who are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from hashlib import blake2b
+
+import orjson
+
+from eventctl.occurrence import occurrence_key
+from eventctl.store import DUPLICATE_OF, Keys, LedgerRow, Operations, Snapshot
+from eventctl.system import Item, Verdict
+
+SLOT = "dedup"
+
+_row: Callable[[tuple[bytes, int, int]], LedgerRow] = partial(tuple.__new__, LedgerRow)  # 0.2 us less per event
+
+
+class Dedup:
+    """The second stage."""
+
+    name = "dedup"
+
+    def prepare(self, item: Item, keys: Keys) -> None:
+        key, item.missing = occurrence_key(item.entry, item.data, item.principal)
+        if key is not None:
+            if item.suspect:
+                key = blake2b(item.principal.encode(), key=key, digest_size=16).digest()
+            item.key = key
+            keys.ledger.append(key)
+
+    def begin(self, snapshot: Snapshot, out: Operations) -> DedupRun:
+        return DedupRun(snapshot, out)
+
+
+class DedupRun:
+    """The ledger at work on one batch."""
+
+    name = "dedup"
+    every = True
+
+    def __init__(self, snapshot: Snapshot, out: Operations) -> None:
+        self._known = dict(snapshot.ledger)
+        self._ledger = out.ledger
+        self._annotations = out.annotations
+
+    def judge(self, item: Item) -> Verdict | None:
+        key = item.key
+        if key is None:
+            if item.missing is not None:
+                self._annotate(item, {"missing_key_field": item.missing})
+            return None
+        held = self._known.get(key)
+        if held is not None and held.expires > item.at:
+            return None if held.seq == item.seq else self._repeat(item, held.seq)
+        row = _row((key, item.seq, item.at + item.entry.window))
+        self._known[key] = row
+        self._ledger.append(row)
+        return None
+
+    def _repeat(self, item: Item, first: int) -> Verdict | None:
+        if item.entry.on_duplicate == "accumulate":
+            item.repeat_of = first
+            self._annotate(item, {"repeat_of": first})
+            return None
+        return Verdict("dropped", f"{DUPLICATE_OF}{first}")
+
+    def _annotate(self, item: Item, what: dict[str, object]) -> None:
+        self._annotations.append((item.seq, SLOT, orjson.dumps(what)))
+
+    def end(self) -> None:
+        """Every row was written as it came."""

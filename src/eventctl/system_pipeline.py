@@ -1,0 +1,243 @@
+"""The system pipeline: the one that reads the log. It judges, deduplicates, correlates and files every event, and feeds the rest.
+
+A batch is read, decoded once, asked about in one snapshot, planned without any effect, and committed with the cursor. Planning is
+a pure function of the records and the snapshot, and gives the same result however the log is cut into batches.
+
+    event      the six stages, then a position in the feed
+    move       of the inbox: applied when it was made, so it only passes; of the quarantine or the dead: takes effect here
+    timer      of the inbox: the projection; of another pipeline: a position in the feed for it
+    answer     a position in the feed for the pipeline that asked
+
+A control move and an ageing sweep each stand alone in their batch: both ask the store something that only the state right before
+them can answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import orjson
+
+from eventctl.advance import Advanced, Tally, failure_text, in_halves, standing, undisturbed
+from eventctl.catalog import Catalog
+from eventctl.moves import DECIDES, INBOX
+from eventctl.store import LOG_PIPELINE, ExceptionRow, Keys, LogRow, Operations, Snapshot, Store, Stream
+from eventctl.system import Item, Prepares, Run, Stage, Verdict, ageing
+from eventctl.system.classification import Classification
+from eventctl.system.correlation import Correlation
+from eventctl.system.dedup import Dedup
+from eventctl.system.enrichment import Enrichment
+from eventctl.system.projection import Due, Projection
+from eventctl.system.trust import Trust
+
+RAW_MAX = 16_384
+"""Bytes of a rejected event that are kept to look at."""
+
+Position = tuple[int, str, str]
+
+
+class Control(NamedTuple):
+    """The exception that a control move is about, and, when it discards, the reason that is to stand there."""
+
+    subject: ExceptionRow
+    discarded: str = ""
+
+
+class Batch:
+    """Records that are planned together, decoded once.
+
+    `keys` is what the store is asked, `work` what there is to do in order: an event, a timer of the inbox, a
+    position of the feed, or None for a record that only passes. `control` is what a control move takes back.
+    `stage` is the one at work: after a failure, the one that failed.
+    """
+
+    __slots__ = ("control", "keys", "rows", "stage", "work")
+
+    def __init__(self, rows: Sequence[LogRow]) -> None:
+        self.rows = rows
+        self.keys = Keys()
+        self.work: list[Item | Due | Position | None] = []
+        self.control: Control | None = None
+        self.stage = "decode"
+
+
+class SystemPipeline:
+    """Folds the log. Keeps nothing between batches but judgements that it would come to again."""
+
+    name = LOG_PIPELINE
+    stream: Stream = "log"
+
+    def __init__(self, catalog: Catalog, trust: Trust | None = None, correlation: Correlation | None = None) -> None:
+        self._catalog = catalog
+        self._projection = Projection(catalog)
+        self._stages: tuple[Stage, ...] = (
+            trust or Trust(), Dedup(), Enrichment(), correlation or Correlation(), Classification(), self._projection,
+        )  # fmt: skip
+        self._preparing = [(stage.name, stage.prepare) for stage in self._stages if isinstance(stage, Prepares)]
+        self._batch = Batch(())
+
+    def advance(self, store: Store, limit: int, now: int, *, term: int | None = None, until: int | None = None) -> Advanced:
+        """Move on by at most `limit` records, and not past `until`; see `eventctl.advance.Pipeline`."""
+        cursor = standing(store, self.name, term)
+        report = Advanced(self.name, cursor.pos)
+        rows = store.read_log(cursor.pos, limit)
+        if until is not None:
+            rows = [row for row in rows if row.seq <= until]
+        rows = _until_alone(rows)
+        if rows:
+            attempt = partial(self._attempt, store, report, cursor.term)
+            bury = partial(self._bury, store, report, cursor.term)
+            with undisturbed():
+                in_halves(rows, cursor.pos, attempt, bury)
+            report.behind_us = max(0, now - rows[-1].at)
+        return report
+
+    def _attempt(self, store: Store, report: Advanced, term: int, rows: Sequence[LogRow], expected: int) -> int:
+        batch = self.prepare(rows, store)
+        operations = self.plan(batch, store.snapshot(batch.keys), expected, term)
+        batch.stage = "commit"
+        report.add(operations, store.commit(operations), passed=len(rows))
+        self._batch = Batch(())
+        return rows[-1].seq
+
+    def prepare(self, rows: Sequence[LogRow], store: Store) -> Batch:
+        """Decode the records and gather what planning must know. The store is asked about the subject of a control move only."""
+        batch = self._batch = Batch(rows)
+        catalog, preparing, keys, work = self._catalog, self._preparing, batch.keys, batch.work.append
+        for row in rows:
+            if row.kind == "event":
+                item = Item(row, catalog)
+                for batch.stage, prepare in preparing:
+                    prepare(item, keys)
+                item.let_go()
+                work(item)
+            elif row.kind == "move":
+                work(self._prepare_move(batch, row, store))
+            elif row.kind == "timer":
+                work(self._prepare_timer(batch, row))
+            else:
+                work((row.seq, str(orjson.loads(row.body)["pipeline"]), "answer"))
+        keys.states[:] = dict.fromkeys(keys.states)
+        keys.lives[:] = dict.fromkeys(keys.lives)
+        return batch
+
+    def _prepare_move(self, batch: Batch, row: LogRow, store: Store) -> Item | Position | None:
+        if row.type not in DECIDES:
+            return None
+        body = orjson.loads(row.body)
+        if body["pipeline"] != self.name:
+            return row.seq, str(body["pipeline"]), "retry"
+        seq = int(body["seq"])
+        found = store.snapshot(Keys(exceptions=[(self.name, seq)], records=[seq]))
+        subject, record = found.exceptions.get((self.name, seq)), found.records.get(seq)
+        if subject is None or record is None or subject.state != DECIDES[row.type]:
+            return None  # somebody was first
+        if row.type.endswith(".discard"):
+            batch.control = Control(subject, f"discarded by {row.principal}: {subject.reason}")
+            return None
+        if record.kind != "event":
+            return None
+        batch.control = Control(subject)
+        trusted = row.type == "quarantine.release"
+        item = Item(record, self._catalog, why="release", moment=row.at, trusted=trusted)
+        for batch.stage, prepare in self._preparing:
+            prepare(item, batch.keys)
+        return item
+
+    def _prepare_timer(self, batch: Batch, row: LogRow) -> Due | Position:
+        body = orjson.loads(row.body)
+        owner: str = body["owner"]
+        if owner != INBOX:
+            return row.seq, owner.partition("/")[0], "timer"
+        due = Due(row.seq, row.at, body["key"], body["due"])
+        self._projection.prepare_due(due, batch.keys)
+        return due
+
+    def plan(self, batch: Batch, snapshot: Snapshot, expected: int, term: int) -> Operations:
+        """Everything that these records come to. Pure: writes nothing but what it returns."""
+        out, tally = Operations(), Tally()
+        projection = self._projection.begin(snapshot, out)
+        runs: list[Run] = [*(stage.begin(snapshot, out) for stage in self._stages[:-1]), projection]
+        plain = [run for run in runs if run.every]
+        feed, applied, run = out.feed.append, 0, runs[0]
+        try:
+            for work in batch.work:
+                if type(work) is Item:
+                    for run in plain if work.plain else runs:
+                        verdict = run.judge(work)
+                        if verdict is not None:
+                            tally.count(self._end(work, run.name, verdict, out))
+                            break
+                    else:
+                        feed((work.seq, work.type, work.why))
+                        applied += 1
+                    continue
+                applied += 1
+                if isinstance(work, Due):
+                    projection.fire(work)
+                elif work is not None:
+                    feed(work)
+        finally:
+            batch.stage = run.name
+        for run in runs:
+            run.end()
+        tally.count("applied", applied)
+        if batch.control is not None:
+            self._settle(batch.control, out, tally)
+        out.advance = tally.advance(self.name, expected, batch.rows[-1].seq, term)
+        return out
+
+    def _end(self, item: Item, stage: str, verdict: Verdict, out: Operations) -> str:
+        """Write down that an event ends here; returns the state it ends in."""
+        state, reason = verdict
+        if state == "rejected":
+            row = item.row
+            out.rejects.append((item.principal.partition(":")[0], row.at, reason, row.body[:RAW_MAX]))
+            state = "dropped"
+        out.exceptions.append(ExceptionRow(self.name, item.seq, state, item.seq, stage, reason, entity=item.entity))
+        return state
+
+    def _settle(self, control: Control, out: Operations, tally: Tally) -> None:
+        """A record leaves the state that it was counted in; the loop has counted where it went, and here comes its move."""
+        subject = control.subject
+        tally.count(subject.state, -1)
+        if control.discarded:
+            tally.count("dropped")
+            out.exceptions.append(subject._replace(state="dropped", reason=control.discarded, due=None))
+            return
+        tally.count("applied")
+        if not out.exceptions:
+            out.cleared.append((self.name, subject.seq))
+
+    def _bury(self, store: Store, report: Advanced, term: int, row: LogRow, expected: int, *, error: Exception) -> int:
+        """Pass a record that failed alone, as a dead letter. A retry that failed counts on its subject."""
+        out, tally, control = Operations(), Tally(), self._batch.control
+        stage, reason = self._batch.stage, failure_text(error)
+        if control is not None:
+            tally.count("applied")
+            tally.move(control.subject.state, "dead")
+            dead = control.subject._replace(state="dead", cartridge=stage, reason=reason, attempts=control.subject.attempts + 1)
+        else:
+            tally.count("dead")
+            dead = ExceptionRow(self.name, row.seq, "dead", row.seq, stage, reason, attempts=1, entity=row.entity)
+        out.exceptions.append(dead)
+        out.advance = tally.advance(self.name, expected, row.seq, term)
+        report.add(out, store.commit(out), passed=1)
+        report.buried.append(dead.seq)
+        return row.seq
+
+
+def _until_alone(rows: list[LogRow]) -> list[LogRow]:
+    """As many records as may be planned together: up to one that must stand alone, or that one."""
+    for index, row in enumerate(rows):
+        if row.kind != "event" and _alone(row):
+            return rows[: max(index, 1)]
+    return rows
+
+
+def _alone(row: LogRow) -> bool:
+    if row.kind == "move":
+        return row.type in DECIDES
+    return row.kind == "timer" and row.id.startswith(f"{INBOX}:{ageing.KEY}:")

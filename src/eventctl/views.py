@@ -1,0 +1,142 @@
+"""What people read: inbox, log, trace, counts. Read-only, paged by key, each call one short read.
+
+Nothing here decides anything; every list is newest or most urgent first and takes `after`, the last item of the page before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from eventctl.store import CursorRow, ExceptionRow, FeedRow, LogRow, MemberView, Notification, OutboxRow, Reject
+
+
+@dataclass(frozen=True, slots=True)
+class InboxFilter:
+    """Which notifications. Empty means any; `types` and `domains` are dotted patterns; times are microseconds since 1970 UTC.
+
+    `member` is whose eyes: it adds their seen and snoozed state, and `unseen` or `hide_snoozed` need it. `states` are of the
+    agent axis (none, claimed, in_progress, resolved). Archived ones show only when asked for. `text` is looked for in the title.
+    """
+
+    types: Sequence[str] = ()
+    domains: Sequence[str] = ()
+    level_min: int = 0
+    states: Sequence[str] = ()
+    entity: str | None = None
+    audience: Sequence[str] = ()
+    since: int | None = None
+    until: int | None = None
+    text: str = ""
+    member: str = ""
+    unseen: bool = False
+    hide_snoozed_at: int | None = None
+    archived: bool = False
+    resolved: bool = True
+
+
+class InboxItem(NamedTuple):
+    """A notification with one member's side of it; `seen` is whether they have seen its newest news."""
+
+    notification: Notification
+    seen: bool
+    snooze_until: int | None
+
+
+class InboxPage(NamedTuple):
+    """A page, and the token for the next one ("" at the end)."""
+
+    items: list[InboxItem]
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which records. `types` are dotted patterns; `sources` exact; times are microseconds since 1970 UTC."""
+
+    types: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    entity: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(slots=True)
+class Trace:
+    """All that the store knows about one record: where it came from, what was done with it, what came of it.
+
+    `parents` goes up to the root, nearest first; `children` are the records caused by this one (capped at 100);
+    `duplicates` are the records that were dropped as repeats of this one.
+    """
+
+    record: LogRow
+    parents: list[LogRow] = field(default_factory=list)
+    children: list[LogRow] = field(default_factory=list)
+    exceptions: list[ExceptionRow] = field(default_factory=list)
+    annotations: dict[str, bytes] = field(default_factory=dict)
+    feed: list[FeedRow] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    duplicates: list[int] = field(default_factory=list)
+    duplicates_count: int = 0
+
+
+class Counts(NamedTuple):
+    """Numbers of the whole workspace; `unaccounted` is conservation and must be 0."""
+
+    log_records: int
+    log_tail: int
+    feed_tail: int
+    notifications_open: int
+    notifications_unclaimed: int
+    outbox_owed: int
+    outbox_dead: int
+    outbox_unknown: int
+    rejects: int
+    unaccounted: int
+
+
+class Views(Protocol):
+    """The reads behind every command and screen."""
+
+    def inbox(self, want: InboxFilter, *, limit: int = 50, after: str = "") -> InboxPage:
+        """Open ones first by level, then newest change first."""
+
+    def notification(self, number: int) -> Notification | None: ...
+
+    def life(self, number: int, *, limit: int = 200) -> list[LogRow]:
+        """The events and moves of a notification's life, oldest first."""
+
+    def member_views(self, number: int) -> list[MemberView]: ...
+
+    def record(self, seq: int) -> LogRow | None: ...
+
+    def find(self, text: str) -> list[LogRow]:
+        """Records whose id is, or begins with, this text (at most 10)."""
+
+    def log(self, want: LogFilter, *, limit: int = 50, before: int | None = None) -> list[LogRow]:
+        """Newest first, below `before`."""
+
+    def trace(self, seq: int) -> Trace | None: ...
+
+    def exceptions(
+        self, *, states: Sequence[str] = (), pipeline: str = "", limit: int = 50, before: int | None = None
+    ) -> list[ExceptionRow]:
+        """Newest first, by seq below `before`."""
+
+    def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]: ...
+
+    def outbox(self, *, states: Sequence[str] = (), limit: int = 50, after: str = "") -> list[OutboxRow]: ...
+
+    def cursors(self) -> list[tuple[CursorRow, int]]:
+        """Every pipeline with its lag in positions."""
+
+    def types_seen(self, *, limit: int = 200) -> list[tuple[str, int, int]]:
+        """Event types in the log with their count and newest seq, most frequent first."""
+
+    def counts(self) -> Counts: ...
+
+    def projection_hash(self) -> str:
+        """SHA-256 over what the system pipeline folds: notifications, their lives, member views. The same log gives the same hash."""
