@@ -1,0 +1,81 @@
+"""One table says who may do what."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventctl.patterns import check
+from eventctl.principal import AT_THE_DESK, CHANNELS, ROLES, SUBJECT_MAX, VERBS, Principal, allowed
+
+PRINTABLE = st.text(min_size=1, max_size=SUBJECT_MAX).filter(str.isprintable)
+
+
+@given(st.sampled_from(sorted(CHANNELS)), PRINTABLE)
+def test_a_principal_survives_its_text(channel: str, subject: str) -> None:
+    assert (
+        Principal(channel, subject)
+        == Principal.parse(f"{channel}:{subject}")
+        == Principal.parse(str(Principal(channel, subject)))
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ada", "cli", "cli:", "phone:ada", "CLI:ada", "cli:a\nb", "cli:\x1b[31m", "cli:" + "a" * 201]
+)
+def test_what_names_nobody_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        Principal.parse(text)
+
+
+def test_an_unknown_role_and_an_unknown_verb_are_mistakes_of_the_program() -> None:
+    with pytest.raises(ValueError, match="admin, member, agent"):
+        Principal.parse("cli:ada", "owner")
+    with pytest.raises(ValueError, match="no verb"):
+        allowed(Principal.parse("cli:ada", "admin"), "fly")
+
+
+def test_every_grant_of_a_role_names_a_verb_that_there_is() -> None:
+    for grant in set().union(*ROLES.values()):
+        verbs, _, objects = grant.partition(":")
+        check(verbs)
+        assert "@self" == objects or not objects or check(objects) is None
+        assert any(allowed(Principal("cli", "ada", frozenset({verbs})), verb) for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_nobody_may_do_anything_without_a_grant_and_an_admin_at_the_desk_everything(verb: str) -> None:
+    assert not allowed(Principal.parse("cli:ada"), verb, "ada")
+    assert allowed(Principal.parse("cli:ada", "admin"), verb, "ada")
+
+
+@pytest.mark.parametrize("channel", sorted(CHANNELS - {"cli"}))
+def test_what_is_done_at_the_desk_is_heard_nowhere_else(channel: str) -> None:
+    admin = Principal.parse(f"{channel}:ada", "admin")
+    assert AT_THE_DESK == {verb for verb in VERBS if not allowed(admin, verb)}
+
+
+def test_a_member_marks_as_seen_for_nobody_else() -> None:
+    bob = Principal.parse("cli:bob", "member")
+    assert allowed(bob, "inbox.seen", "bob")
+    assert not allowed(bob, "inbox.seen", "ada")
+    assert not allowed(bob, "inbox.seen")
+    assert allowed(bob, "inbox.claim", "n12")
+    assert not allowed(bob, "restore")
+
+
+def test_an_agent_works_from_the_inbox_and_speaks_in_its_own_family() -> None:
+    agent = Principal.parse("socket:claude", "agent")
+    assert {"inbox.claim", "inbox.start", "inbox.release", "inbox.resolve"} == {verb for verb in VERBS if allowed(agent, verb)}
+    assert allowed(agent, "emit", "agent.turn.completed")
+    assert not allowed(agent, "emit", "system.backup.completed")
+    assert not allowed(agent, "inbox.seen", "claude")
+
+
+def test_a_token_has_the_grants_it_was_given() -> None:
+    token = Principal("http", "ci", frozenset({"emit:build.**"}))
+    assert allowed(token, "emit", "build.finished")
+    assert not allowed(token, "emit", "deploy.finished")
+    assert not allowed(token, "emit")
+    assert not allowed(token, "operate")
