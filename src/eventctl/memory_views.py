@@ -17,7 +17,7 @@ from eventctl.viewing import (
     rank,
     token,
 )
-from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace
+from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace, TypeSeen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,13 +113,18 @@ class MemoryViews:
         rows = [row for _, row in sorted(tables.cursors.rows.items())]
         return [(row, len(tables.log.rows if row.pipeline == LOG_PIPELINE else tables.feed.rows) - row.pos) for row in rows]
 
-    def types_seen(self, *, limit: int = 200) -> list[tuple[str, int, int]]:
-        seen: dict[str, tuple[int, int]] = {}
-        for row in self._tables.log.rows.values():
-            if row.kind == "event":
-                seen[row.type] = (seen.get(row.type, (0, 0))[0] + 1, row.seq)
-        ordered = sorted(seen.items(), key=lambda item: (-item[1][0], item[0]))
-        return [(name, count, newest) for name, (count, newest) in ordered[:limit]]
+    def types_seen(self, *, limit: int = 200, since: int | None = None) -> list[TypeSeen]:
+        rows = self._tables.log.rows.values()
+        first = min((row.seq for row in rows if since is None or row.at >= since), default=None)
+        seen: dict[str, list[int]] = {}
+        for row in rows:
+            if row.kind == "event" and first is not None and row.seq >= first:
+                seen.setdefault(row.type, []).append(row.seq)
+        found = [TypeSeen(name, len(seqs), max(seqs), min(seqs)) for name, seqs in seen.items()]
+        return sorted(found, key=lambda each: (-each.count, each.type))[:limit]
+
+    def type_names(self, *, limit: int = 10_000) -> list[str]:
+        return sorted({row.type for row in self._tables.log.rows.values() if row.kind == "event"})[:limit]
 
     def counts(self) -> Counts:
         tables = self._tables

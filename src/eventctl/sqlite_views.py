@@ -30,7 +30,7 @@ from eventctl.viewing import (
     parse_token,
     token,
 )
-from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace
+from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace, TypeSeen
 
 if TYPE_CHECKING:
     import sqlite3
@@ -107,7 +107,9 @@ class SqliteViews:
             statement = f"SELECT {LOG_COLUMNS} FROM log {index} WHERE {only} ORDER BY seq DESC LIMIT ?"
             return list(map(log_row, self._db.execute(statement, (*given, limit))))
         # One ordered range per type, merged: a rare type is found without walking past all the others.
-        types = [name for name in self._distinct("log", "type") if any(matches(pattern, name) for pattern in want.types)]
+        types = set(want.types)
+        if any("*" in pattern for pattern in types):
+            types = {name for name in self._distinct("log", "type") if any(matches(pattern, name) for pattern in want.types)}
         statement = f"SELECT seq FROM log INDEXED BY log_type WHERE type = ? AND {only} ORDER BY seq DESC LIMIT ?"
         seqs = [row[0] for name in types for row in self._db.execute(statement, (name, *given, limit))]
         return self._records(nlargest(limit, seqs))
@@ -178,10 +180,20 @@ class SqliteViews:
         return [(row, tails["log" if row.pipeline == LOG_PIPELINE else "feed"] - row.pos) for row in rows]
 
     @guarded
-    def types_seen(self, *, limit: int = 200) -> list[tuple[str, int, int]]:
-        statement = """SELECT type, count(*), max(seq) FROM log INDEXED BY log_type WHERE kind = 'event'
+    def types_seen(self, *, limit: int = 200, since: int | None = None) -> list[TypeSeen]:
+        begin = "" if since is None else "AND seq >= (SELECT min(seq) FROM log WHERE at >= ?)"
+        statement = f"""SELECT type, count(*), max(seq), min(seq) FROM log INDEXED BY log_type WHERE kind = 'event' {begin}
           GROUP BY type ORDER BY count(*) DESC, type LIMIT ?"""
-        return self._db.execute(statement, (limit,)).fetchall()
+        given = (limit,) if since is None else (since, limit)
+        return [TypeSeen(*row) for row in self._db.execute(statement, given)]
+
+    @guarded
+    def type_names(self, *, limit: int = 10_000) -> list[str]:
+        statement = """WITH RECURSIVE each (type) AS (SELECT min(type) FROM log INDEXED BY log_type
+            UNION ALL SELECT (SELECT min(type) FROM log INDEXED BY log_type WHERE type > each.type) FROM each WHERE type NOTNULL)
+          SELECT type FROM each
+          WHERE EXISTS (SELECT 1 FROM log INDEXED BY log_type WHERE log.type = each.type AND kind = 'event') LIMIT ?"""
+        return [row[0] for row in self._db.execute(statement, (limit,))]
 
     @guarded
     def counts(self) -> Counts:

@@ -98,6 +98,15 @@ class Counts(NamedTuple):
     unaccounted: int
 
 
+class TypeSeen(NamedTuple):
+    """An event type in the log: how many, and the seqs of the newest and the oldest of them."""
+
+    type: str
+    count: int
+    newest: int
+    oldest: int
+
+
 class Views(Protocol):
     """The reads behind every command and screen."""
 
@@ -133,8 +142,11 @@ class Views(Protocol):
     def cursors(self) -> list[tuple[CursorRow, int]]:
         """Every pipeline with its lag in positions."""
 
-    def types_seen(self, *, limit: int = 200) -> list[tuple[str, int, int]]:
-        """Event types in the log with their count and newest seq, most frequent first."""
+    def types_seen(self, *, limit: int = 200, since: int | None = None) -> list[TypeSeen]:
+        """Event types in the log, most frequent first. Counts from the first record that came `since` then, in microseconds."""
+
+    def type_names(self, *, limit: int = 10_000) -> list[str]:
+        """The names of the event types in the log, sorted. Costs a look for each name and not for each record."""
 
     def counts(self) -> Counts: ...
 

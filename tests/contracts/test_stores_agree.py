@@ -245,6 +245,8 @@ class Stores(RuleBasedStateMachine):
         self.both(lambda store: store.views.member_views(seq))
         self.both(lambda store: store.views.find("e1"))
         self.both(lambda store: store.views.types_seen(limit=limit))
+        self.both(lambda store: store.views.types_seen(limit=limit, since=now))
+        self.both(lambda store: store.views.type_names(limit=limit))
         self.both(lambda store: store.views.rejects(limit=limit, before=seq))
         self.both(lambda store: [row.id for row in store.views.outbox(states=states, limit=limit, after=str(seq))])
 

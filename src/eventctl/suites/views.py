@@ -205,8 +205,16 @@ class ViewSuite:
         store.append(
             [record(1, type="b"), record(2, type="a"), record(3, type="b"), record(4, type="c"), record(5, kind="move")]
         )
-        assert [("b", 2, 3), ("a", 1, 2), ("c", 1, 4)] == store.views.types_seen()
-        assert [("b", 2, 3)] == store.views.types_seen(limit=1)
+        assert [("b", 2, 3, 1), ("a", 1, 2, 2), ("c", 1, 4, 4)] == store.views.types_seen()
+        assert [("b", 2, 3, 1)] == store.views.types_seen(limit=1)
+        assert [("b", 1, 3, 3), ("c", 1, 4, 4)] == store.views.types_seen(since=3)
+        assert [] == store.views.types_seen(since=6)
+
+    def test_type_names_are_those_of_events(self, store: Store) -> None:
+        assert [] == store.views.type_names()
+        store.append([record(1, type="b"), record(2, kind="move", type="m"), record(3, type="b"), record(4, type="a")])
+        assert ["a", "b"] == store.views.type_names()
+        assert ["a"] == store.views.type_names(limit=1)
 
     def test_cursors_say_how_far_behind_they_are(self, store: Store) -> None:
         store.open_cursor("system", at=0)
