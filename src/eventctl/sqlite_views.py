@@ -250,7 +250,7 @@ class SqliteViews:
             yield value
 
     def _records(self, seqs: list[int]) -> list[LogRow]:
-        statement = f"SELECT {LOG_COLUMNS} FROM log WHERE seq IN ({{keys}})"
+        statement = f"SELECT {LOG_COLUMNS} FROM want CROSS JOIN log ON seq = a"
         return sorted((log_row(row) for row in reads.by_key(self._db, statement, seqs)), key=lambda row: -row.seq)
 
     def _parents(self, record: LogRow) -> list[LogRow]:
