@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from eventctl.memory_tables import Tables, is_due, is_open
+from eventctl.memory_tables import Tables, is_due, is_open, is_silenced
 from eventctl.patterns import matches
 from eventctl.store import (
     DUE_MAX,
@@ -77,6 +78,7 @@ class MemoryStore:
         tables = self.tables
         lives = {key: found for key in keys.lives if (found := self._life(key)) is not None}
         due = [row for row in tables.notifications.rows.values() if is_due(row, keys.due_before)]
+        silenced = [row for row in tables.notifications.rows.values() if is_silenced(row, keys)]
         return Snapshot(
             ledger=tables.ledger.pick(keys.ledger),
             lives=lives,
@@ -90,6 +92,7 @@ class MemoryStore:
             annotations={seq: dict(slots) for seq, slots in tables.annotations.pick(keys.annotations).items()},
             member_views=tables.member_views.pick(keys.member_views),
             notification_last=tables.notification_last(),
+            silenced=sorted(silenced, key=itemgetter(0))[:DUE_MAX],
             due=sorted(due, key=lambda row: (row.due or 0, row.id))[:DUE_MAX],
         )
 

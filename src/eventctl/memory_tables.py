@@ -19,6 +19,7 @@ from eventctl.store import (
     CursorRow,
     ExceptionRow,
     FeedRow,
+    Keys,
     LedgerRow,
     LogRow,
     MemberView,
@@ -130,6 +131,7 @@ class Tables:
         self._notify(operations, appended)
         for view in operations.member_views:
             self.member_views.put((view.member, view.notification), view)
+        self._snooze(operations)
         self._owe(operations, appended)
         self.reject(operations.rejects)
         for unit in operations.units:
@@ -199,6 +201,14 @@ class Tables:
         for number, seq in operations.touched:
             self.touched.put((number, appended[0].seq if seq == -1 and appended else seq), None)
 
+    def _snooze(self, operations: Operations) -> None:
+        for member, number, until, by in operations.snoozes:
+            view = self.member_views.rows.get((member, number)) or MemberView(member, number, 0)
+            if (view.snooze_until or 0) < until:
+                self.member_views.put((member, number), view._replace(snooze_until=until, snoozed_by=by))
+        for view in [view for view in self.member_views.rows.values() if view.snoozed_by in operations.unsnoozed]:
+            self.member_views.put((view.member, view.notification), view._replace(snooze_until=None, snoozed_by=None))
+
     def _place(self, row: Notification, otherwise: str) -> None:
         held = self.notifications.rows.get(row.id)
         if held is not None and (held.life, held.life_key) != (row.life, row.life_key):
@@ -247,6 +257,13 @@ class Tables:
 def is_open(row: Notification) -> bool:
     """Whether it holds its life: neither resolved nor archived."""
     return row.agent_state != "resolved" and row.archived_at is None
+
+
+def is_silenced(row: Notification, keys: Keys) -> bool:
+    before = keys.silenced_before
+    if row.silenced_by is None or row.silenced_until is None:
+        return False
+    return (before is not None and row.silenced_until <= before) or row.silenced_by == keys.silenced_by
 
 
 def is_due(row: Notification, before: int | None) -> bool:

@@ -38,7 +38,7 @@ class MemoryViews:
         for row in sorted(self._tables.notifications.rows.values(), key=lambda row: (-rank(row), -row.id)):
             view = self._tables.member_views.rows.get((want.member, row.id))
             if (below is None or (rank(row), row.id) < below) and _wanted(row, view, want):
-                seen = view is not None and view.seen >= row.news
+                seen = (view.seen if view else 0) >= row.news
                 items.append(InboxItem(row, seen, view.snooze_until if view else None))
         return InboxPage(items[:limit], token(items[limit - 1].notification) if limit and len(items) > limit else "")
 
@@ -178,7 +178,9 @@ def _wanted(row: Notification, view: MemberView | None, want: InboxFilter) -> bo
         and want.entity in (None, row.entity)
         and _within(row.updated_at, want.since, want.until)
         and _lower(want.text) in _lower(row.title)
-        and not (want.unseen and view is not None and view.seen >= row.news)
+        and not (want.unseen and (view.seen if view else 0) >= row.news)
+        and not (want.hide_silenced_at is not None and (row.silenced_until or 0) > want.hide_silenced_at)
+        and not (want.silenced_at is not None and (row.silenced_until or 0) <= want.silenced_at)
         and not (want.hide_snoozed_at is not None and view is not None and (view.snooze_until or 0) > want.hide_snoozed_at)
     )
 

@@ -104,7 +104,7 @@ FIRST = (
       domain TEXT NOT NULL, type TEXT NOT NULL, entity TEXT, title TEXT NOT NULL, actionable INTEGER NOT NULL,
       seq INTEGER NOT NULL, opened_seq INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
       agent_state TEXT NOT NULL, agent TEXT, lease_token INTEGER NOT NULL, lease_due INTEGER, claimed_at INTEGER,
-      resolved_at INTEGER, resolution BLOB, archived_at INTEGER, due INTEGER, watched BLOB,
+      resolved_at INTEGER, resolution BLOB, archived_at INTEGER, silenced_by TEXT, silenced_until INTEGER, due INTEGER, watched BLOB,
       ver INTEGER NOT NULL, news INTEGER NOT NULL, changed_pos INTEGER NOT NULL,
       settled INTEGER AS (CASE WHEN agent_state = 'resolved' THEN id ELSE 0 END) VIRTUAL,
       rank INTEGER AS ((CASE WHEN archived_at IS NOT NULL THEN 0 WHEN agent_state = 'resolved' THEN 1 ELSE 2 END << 58)
@@ -114,6 +114,7 @@ FIRST = (
     # agent_state rides along so that counting the unclaimed ones never leaves the index.
     "CREATE INDEX notification_rank ON notification (rank, id, agent_state)",
     "CREATE INDEX notification_due ON notification (due) WHERE due IS NOT NULL",
+    "CREATE INDEX notification_silenced ON notification (silenced_by, id) WHERE silenced_by IS NOT NULL",
     """
     CREATE TABLE notification_event (
       -- Which records made a notification what it is. Writers and age: as notification.
@@ -122,11 +123,13 @@ FIRST = (
     "CREATE INDEX notification_event_seq ON notification_event (seq)",
     """
     CREATE TABLE member_view (
-      -- Each member's own side of a notification. Writer: moves. Age: as notification.
+      -- Each member's own side of a notification. Writers: moves, and the system projection for their silences. Age: as notification.
       member TEXT NOT NULL, notification INTEGER NOT NULL, seen INTEGER NOT NULL, snooze_until INTEGER,
+      snoozed_by TEXT,
       PRIMARY KEY (member, notification)) WITHOUT ROWID
     """,
     "CREATE INDEX member_view_notification ON member_view (notification)",
+    "CREATE INDEX member_view_snoozed ON member_view (snoozed_by) WHERE snoozed_by IS NOT NULL",
     """
     CREATE TABLE outbox (
       -- Effects that are owed. Writers: commit and claim. Done ones go with their record, by retention.

@@ -101,6 +101,8 @@ _LIVES = f"""SELECT {NOTIFICATION_COLUMNS} FROM want CROSS JOIN notification AS 
     (SELECT max(settled) FROM notification WHERE life = a AND life_key = b AND archived_at IS NULL) END
   FROM notification WHERE life = a AND life_key = b AND archived_at IS NULL ORDER BY settled LIMIT 1)"""
 _AGEING = f"SELECT {NOTIFICATION_COLUMNS} FROM notification AS n WHERE due <= ? ORDER BY due, id LIMIT ?"
+_SILENCED = f"""SELECT {NOTIFICATION_COLUMNS} FROM notification AS n INDEXED BY notification_silenced
+  WHERE silenced_by IS NOT NULL AND (silenced_until <= ?1 OR silenced_by = ?2) ORDER BY id LIMIT ?3"""
 _NOTIFICATION_LAST = """SELECT max(coalesce((SELECT max(id) FROM notification), 0),
   coalesce((SELECT CAST(v AS INTEGER) FROM meta WHERE k = 'notification.last'), 0))"""
 
@@ -112,6 +114,8 @@ def snapshot(db: sqlite3.Connection, keys: Keys) -> Snapshot:
     annotations: dict[int, dict[str, bytes]] = {}
     for seq, slot, value in by_key(db, _ANNOTATIONS, keys.annotations):
         annotations.setdefault(seq, {})[slot] = value
+    by, before = keys.silenced_by, keys.silenced_before
+    quiet = [] if by is None and before is None else db.execute(_SILENCED, (before, by, DUE_MAX))
     return Snapshot(
         ledger={row[0]: ledger_row(row) for row in by_key(db, _LEDGER, list(map(bytearray, keys.ledger)))},
         lives={(row.life, row.life_key): row for row in lives},
@@ -124,6 +128,7 @@ def snapshot(db: sqlite3.Connection, keys: Keys) -> Snapshot:
         member_views={(row[0], row[1]): member_view(row) for row in by_pair(db, _MEMBER_VIEWS, keys.member_views)},
         notification_last=db.execute(_NOTIFICATION_LAST).fetchone()[0],
         due=[] if keys.due_before is None else list(map(notification_row, db.execute(_AGEING, (keys.due_before, DUE_MAX)))),
+        silenced=list(map(notification_row, quiet)),
     )
 
 

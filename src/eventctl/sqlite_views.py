@@ -270,7 +270,7 @@ class SqliteViews:
 def _inbox_item(row: Sequence[Any]) -> InboxItem:
     notification = notification_row(row[:-2])
     seen, snooze_until = row[-2:]
-    return InboxItem(notification, seen is not None and seen >= notification.news, snooze_until)
+    return InboxItem(notification, (seen or 0) >= notification.news, snooze_until)
 
 
 def _inbox_conditions(want: InboxFilter) -> tuple[list[str], list[Any]]:
@@ -291,6 +291,8 @@ def _inbox_conditions(want: InboxFilter) -> tuple[list[str], list[Any]]:
         ("n.updated_at < ?", want.until),
         ("n.title LIKE ? ESCAPE '\\'", _like(want.text) if want.text else None),
         ("coalesce(v.snooze_until, 0) <= ?", want.hide_snoozed_at),
+        ("coalesce(n.silenced_until, 0) <= ?", want.hide_silenced_at),
+        ("n.silenced_until > ?", want.silenced_at),
     ):
         if value is not None:
             where.append(condition)

@@ -44,8 +44,8 @@ _LEDGER = """INSERT INTO ledger VALUES (?,?,?) ON CONFLICT (key) DO UPDATE SET s
 
 _NOTIFICATION = ", ".join(Notification._fields)
 _OPENED = f"INSERT INTO notification ({_NOTIFICATION}) VALUES ({','.join('?' * len(Notification._fields))})"
-_TOUCH = slice(Notification._fields.index("agent_state"), Notification._fields.index("archived_at") + 1)
-_UNTOUCHED = ("none", None, 0, None, None, None, None, None)
+_TOUCH = slice(Notification._fields.index("agent_state"), Notification._fields.index("silenced_until") + 1)
+_UNTOUCHED = ("none", None, 0, None, None, None, None, None, None, None)
 _OPENED_NEW = (
     f"INSERT INTO notification ({', '.join(Notification._fields[: _TOUCH.start] + Notification._fields[_TOUCH.stop :])},"
     f" agent_state, lease_token) VALUES ({','.join('?' * (len(Notification._fields) - len(_UNTOUCHED)))}, 'none', 0)"
@@ -74,9 +74,13 @@ _BEFORE_NOTIFICATIONS = (
     ("annotations", "INSERT OR REPLACE INTO annotation VALUES (?,?,?)"),
 )
 _AFTER_NOTIFICATIONS = (
-    ("member_views", "INSERT OR REPLACE INTO member_view VALUES (?,?,?,?)"),
+    ("member_views", "INSERT OR REPLACE INTO member_view VALUES (?,?,?,?,?)"),
+    ("snoozes", """INSERT INTO member_view VALUES (?1, ?2, 0, ?3, ?4) ON CONFLICT DO UPDATE
+      SET snooze_until = excluded.snooze_until, snoozed_by = excluded.snoozed_by
+      WHERE coalesce(snooze_until, 0) < excluded.snooze_until"""),
     ("outbox", f"INSERT INTO outbox ({OUTBOX_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"),
 )
+_UNSNOOZED = "UPDATE member_view SET snooze_until = NULL, snoozed_by = NULL WHERE snoozed_by = ?"
 _TOUCHED = "INSERT OR IGNORE INTO notification_event VALUES (?,?)"
 _STATE_SET = "INSERT OR REPLACE INTO state (cartridge, key, value) VALUES (?,?,?)"
 _STATE_CLEARED = "DELETE FROM state WHERE cartridge = ? AND partition = 0 AND key = ?"
@@ -136,6 +140,8 @@ def commit(db: sqlite3.Connection, operations: Operations) -> Committed:
         db.executemany(_TIMER_CLEARED, operations.timers_cleared)
     _notifications(db, operations, appended)
     _plain(db, operations, _AFTER_NOTIFICATIONS)
+    if operations.unsnoozed:
+        db.executemany(_UNSNOOZED, [(by,) for by in operations.unsnoozed])
     if operations.outbox_changed:
         _outbox_changed(db, operations, appended)
     reject(db, operations.rejects)

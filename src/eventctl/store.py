@@ -145,7 +145,8 @@ class Notification(NamedTuple):
 
     `ver` counts every change and is what a writer must have seen; `news` counts the changes that people should look at: a member
     has seen it when their `seen` is not below `news`. `due` is when ageing next looks at it. `seq` is the newest event of its
-    life, `opened_seq` the first; `title` is rendered once, when an event of its life arrives.
+    life, `opened_seq` the first; `title` is rendered once, when an event of its life arrives. `silenced_by` keeps it out of sight until
+    `silenced_until`: `s<number>` a silence, `rule:<id>` a rule, `n<number>` the notification that it is gathered in.
     """
 
     id: int
@@ -170,6 +171,8 @@ class Notification(NamedTuple):
     resolved_at: int | None = None
     resolution: bytes | None = None
     archived_at: int | None = None
+    silenced_by: str | None = None
+    silenced_until: int | None = None
     due: int | None = None
     watched: bytes | None = None
     ver: int = 1
@@ -178,12 +181,25 @@ class Notification(NamedTuple):
 
 
 class MemberView(NamedTuple):
-    """One member's own side of a notification: the `news` they have seen, and until when they want to hear nothing."""
+    """One member's own side of a notification: the `news` they have seen, and until when they want to hear nothing.
+
+    `snoozed_by` is the silence or rule of theirs that snoozed it; None when they did it by hand.
+    """
 
     member: str
     notification: int
     seen: int
     snooze_until: int | None = None
+    snoozed_by: str | None = None
+
+
+class Snooze(NamedTuple):
+    """A silence or rule of a member's keeps a notification from them until then. What they have seen stays as it is."""
+
+    member: str
+    notification: int
+    until: int
+    by: str
 
 
 class OutboxRow(NamedTuple):
@@ -285,6 +301,7 @@ class Operations:
     means the first of `records`. `opened` carries ids that the planner chose above `Snapshot.notification_last`. `ledger` keys
     that are already held by a live row of another seq are a conflict; live is judged at the moment (`at`) of the new row's
     record. `timers_cleared` is (owner, key, due): with a due, only if it is still due then.
+    `snoozes` keep a longer snooze that is there; `unsnoozed` ends all that these silences or rules made.
     `exceptions` replace, `cleared` removes (pipeline, seq); `feed` is (seq, type, why), `annotations` (seq, slot, value),
     `rejects` (channel, at, reason, raw).
     """
@@ -304,6 +321,8 @@ class Operations:
     purged: list[int] = field(default_factory=list)
     touched: list[tuple[int, int]] = field(default_factory=list)
     member_views: list[MemberView] = field(default_factory=list)
+    snoozes: list[Snooze] = field(default_factory=list)
+    unsnoozed: list[str] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     outbox_changed: list[OutboxChange] = field(default_factory=list)
     rejects: list[tuple[str, int, str, bytes]] = field(default_factory=list)
@@ -333,6 +352,8 @@ class Keys:
     annotations: list[int] = field(default_factory=list)
     member_views: list[tuple[str, int]] = field(default_factory=list)
     due_before: int | None = None
+    silenced_before: int | None = None
+    silenced_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -341,7 +362,8 @@ class Snapshot:
 
     `lives` gives for (life, key) the open notification, or else the newest one that is not archived (so that `reopens` can find
     it). `identities` gives the record of a (source, id). `due` are the notifications with `due` at or before `Keys.due_before`, by
-    (due, id), at most `DUE_MAX`; none without it.
+    (due, id), at most `DUE_MAX`; none without it. `silenced` are those with `silenced_until` at or before `Keys.silenced_before`, or
+    else with that `Keys.silenced_by`, by id, at most `DUE_MAX`.
     """
 
     ledger: dict[bytes, LedgerRow]
@@ -355,6 +377,7 @@ class Snapshot:
     member_views: dict[tuple[str, int], MemberView]
     notification_last: int
     due: list[Notification] = field(default_factory=list)
+    silenced: list[Notification] = field(default_factory=list)
 
 
 class Store(Protocol):

@@ -19,7 +19,7 @@ TRACE_PARENTS_MAX = 64
 TRACE_CHILDREN_MAX = 100
 FIND_MAX = 10
 
-_VER = 24
+_VER = 26
 """Where `ver` stands in a Notification; `changed_pos` is the last field."""
 
 

@@ -18,6 +18,7 @@ class InboxFilter:
 
     `member` is whose eyes: it adds their seen and snoozed state, and `unseen` or `hide_snoozed` need it. `states` are of the
     agent axis (none, claimed, in_progress, resolved). Archived ones show only when asked for. `text` is looked for in the title.
+    `hide_silenced_at` leaves out what is silenced then, `silenced_at` everything else.
     """
 
     types: Sequence[str] = ()
@@ -32,6 +33,8 @@ class InboxFilter:
     member: str = ""
     unseen: bool = False
     hide_snoozed_at: int | None = None
+    hide_silenced_at: int | None = None
+    silenced_at: int | None = None
     archived: bool = False
     resolved: bool = True
 

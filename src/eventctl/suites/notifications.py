@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eventctl.errors import Conflict
-from eventctl.store import ExceptionRow, Keys, MemberView, Operations, OutboxChange, Store, TimerRow
+from eventctl.store import ExceptionRow, Keys, MemberView, Operations, OutboxChange, Snooze, Store, TimerRow
 from eventctl.suites.rows import NOON_US, changed, held, notification, owed, record
 
 
@@ -16,7 +16,7 @@ class NotificationSuite:
         plain = notification(1)
         full = notification(
             2, entity="service/a", actionable=False, agent_state="claimed", agent="ci", lease_token=4, lease_due=9, claimed_at=8,
-            resolution=b"{}", due=7, watched=b'{"a":1}', ver=3, news=2, changed_pos=6,
+            resolution=b"{}", silenced_by="s4", silenced_until=10, due=7, watched=b'{"a":1}', ver=3, news=2, changed_pos=6,
         )  # fmt: skip
         store.commit(Operations(opened=[plain, full]))
         snapshot = store.snapshot(Keys(notifications=[1, 2, 3]))
@@ -73,6 +73,26 @@ class NotificationSuite:
         )
         assert [2, 4, 1] == [row.id for row in store.snapshot(Keys(due_before=30)).due]
         assert [] == store.snapshot(Keys()).due
+
+    def test_what_is_silenced_is_found_by_its_end_and_by_what_silences_it(self, store: Store) -> None:
+        quiet = {1: ("s4", 30), 2: ("rule:calm", 20), 3: (None, None), 4: ("s4", 99), 5: ("n2", 2**62)}
+        store.commit(Operations(opened=[notification(n, silenced_by=by, silenced_until=to) for n, (by, to) in quiet.items()]))
+        assert [1, 2] == [row.id for row in store.snapshot(Keys(silenced_before=30)).silenced]
+        assert [1, 4] == [row.id for row in store.snapshot(Keys(silenced_by="s4")).silenced]
+        assert [5] == [row.id for row in store.snapshot(Keys(silenced_by="n2")).silenced]
+        assert [] == store.snapshot(Keys()).silenced
+
+    def test_a_snooze_of_a_silence_keeps_what_was_seen_and_a_longer_snooze(self, store: Store) -> None:
+        views = [MemberView("ada", 1, 4), MemberView("ada", 2, 0, 99)]
+        store.commit(Operations(opened=[notification(1), notification(2), notification(3)], member_views=views))
+        store.commit(Operations(snoozes=[Snooze("ada", number, 50, "s9") for number in (1, 2, 3)]))
+        found = [view for number in (1, 2, 3) for view in store.views.member_views(number)]
+        assert [
+            MemberView("ada", 1, 4, 50, "s9"), MemberView("ada", 2, 0, 99), MemberView("ada", 3, 0, 50, "s9"),
+        ] == found  # fmt: skip
+        store.commit(Operations(unsnoozed=["s9"]))
+        found = [view for number in (1, 2, 3) for view in store.views.member_views(number)]
+        assert [MemberView("ada", 1, 4), MemberView("ada", 2, 0, 99), MemberView("ada", 3, 0)] == found
 
     def test_a_purged_number_is_never_given_again(self, store: Store) -> None:
         store.append([record(1)])

@@ -96,6 +96,16 @@ class ViewSuite:
             shown(store, unseen=True)
         assert ["ada"] == [view.member for view in store.views.member_views(2)]
 
+    def test_what_is_silenced_can_be_left_out_or_shown_alone(self, store: Store) -> None:
+        rows = [notification(1), notification(2, silenced_by="s1", silenced_until=50, news=0), notification(3)]
+        store.commit(Operations(opened=rows))
+        assert [3, 2, 1] == shown(store)
+        assert [3, 1] == shown(store, hide_silenced_at=49)
+        assert [3, 2, 1] == shown(store, hide_silenced_at=50)
+        assert [2] == shown(store, silenced_at=49)
+        assert [] == shown(store, silenced_at=50)
+        assert [3, 1] == shown(store, member="ada", unseen=True)
+
     def test_a_notification_and_its_life_are_found_by_number(self, store: Store) -> None:
         store.append([record(n) for n in range(1, 6)])
         store.commit(Operations(opened=[notification(1)], touched=[(1, n) for n in (5, 1, 3)]))
