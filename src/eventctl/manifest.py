@@ -19,8 +19,11 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from eventctl import times
 from eventctl.errors import Misconfigured, Problem
+from eventctl.lines import with_lines
 from eventctl.lives import field_path
 from eventctl.regular import read_regular
+from eventctl.rule import Rule
+from eventctl.rule import mistakes as rule_mistakes
 from eventctl.shapes import STORED, Duration, Patterns, Size, Slug, Slugs, Strings, Written
 from eventctl.suggest import FILE_MAX, at, check, did_you_mean, parse_toml, read_toml
 
@@ -109,18 +112,30 @@ class Limits(Written):
     memory: Size | None = None
 
 
-class Manifest(Written):
-    """A cartridge's manifest. `key` is the dotted field of the event that its state belongs to."""
+class _Head(Written):
+    """What every form of cartridge says of itself."""
 
     id: Slug
     summary: Annotated[str, Field(min_length=1, max_length=500)]
     consumes: Patterns
     version: Annotated[str, AfterValidator(_version)] = "0.1.0"
     api: Annotated[int, AfterValidator(_api)] = API
-    emits: Patterns = ()
-    annotates: Annotated[Slots, Field(strict=False)] = ()
     after: Slugs = ()
     requires: Slugs = ()
+
+    @field_validator("after", "requires")
+    @classmethod
+    def _others(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("id") in names:
+            raise ValueError("a cartridge cannot name itself here")
+        return names
+
+
+class CodeFile(_Head):
+    """The manifest of a cartridge in code. `key` is the dotted field of the event that its state belongs to."""
+
+    emits: Patterns = ()
+    annotates: Annotated[Slots, Field(strict=False)] = ()
     key: Annotated[str, AfterValidator(_key)] = "entity"
     ordered: Literal["entity", "none"] = "entity"
     on_error: Literal["retry", "skip", "disable"] = "retry"
@@ -137,12 +152,15 @@ class Manifest(Written):
                 raise ValueError(f"a setting's name is lower-case letters, digits and '_', not {name[:40]!r}")
         return settings
 
-    @field_validator("after", "requires")
-    @classmethod
-    def _others(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if info.data.get("id") in names:
-            raise ValueError("a cartridge cannot name itself here")
-        return names
+
+class RuleFile(_Head, Rule):
+    """The file of a rule without code."""
+
+
+class Manifest(CodeFile):
+    """A cartridge's manifest, whatever its form; `rule` stands in place of code."""
+
+    rule: Rule | None = None
 
 
 def load(path: Path, *, shown: str = "") -> Manifest:
@@ -157,22 +175,31 @@ def load(path: Path, *, shown: str = "") -> Manifest:
         code = where.removesuffix(MANIFEST) + CODE
         return _checked(lambda: read_toml(folder / MANIFEST, where), where, _read_code(folder / CODE), code)
     if path.suffix == ".toml":
-        raise Misconfigured(
-            "is a rule without code, which this version of eventctl does not run yet",
-            where=where,
-            hint="write it as a .py file with a `# /// cartridge` block; `eventctl cartridge new` makes one",
-        )
+        return read_rule(_text(_readable(path, where), where), where)
     if path.suffix != ".py":
-        raise Misconfigured("is no cartridge: one is a folder or a .py file", where=where)
-    source = _read_code(path)
-    if isinstance(source, Misconfigured):
-        raise Misconfigured(source.what, where=where)
+        raise Misconfigured("is no cartridge: one is a folder, a .py file or a .toml rule", where=where)
+    source = _readable(path, where)
     return _checked(lambda: read_block(_text(source, where), where), where, source, where)
 
 
 def from_mapping(data: Mapping[str, Any], where: str) -> Manifest:
     """A manifest that a plugin brings as a mapping. Raises Misconfigured with every mistake."""
-    return check(Manifest, data, where)
+    return _manifest(check(CodeFile, data, where))
+
+
+def read_rule(text: str, where: str = "the rule") -> Manifest:
+    """The manifest of a rule without code, its expressions checked. Raises Misconfigured with every mistake and its line."""
+    data = parse_toml(text, where)
+    try:
+        written = check(RuleFile, data, where)
+    except Misconfigured as error:
+        raise Misconfigured.listing(with_lines(error.problems, text, where)) from None
+    rule = Rule.model_construct(written.model_fields_set & Rule.model_fields.keys(), **_fields(written, Rule))
+    problems = rule_mistakes(rule, where)
+    if problems:
+        raise Misconfigured.listing(with_lines(problems, text, where))
+    head = {**_fields(written, _Head), "emits": rule.emits, "annotates": rule.annotates, "rule": rule}
+    return Manifest.model_construct({"id", "summary", "consumes", *head}, **head)
 
 
 def code_path(path: Path) -> Path:
@@ -182,7 +209,7 @@ def code_path(path: Path) -> Path:
 
 def dump(manifest: Manifest) -> bytes:
     """The checked manifest as JSON, for `undump`."""
-    return manifest.model_dump_json(exclude_defaults=True).encode()
+    return manifest.model_dump_json(exclude_defaults=True, by_alias=True).encode()
 
 
 def undump(stored: bytes) -> Manifest:
@@ -239,13 +266,30 @@ def read_block(source: str, where: str = "the cartridge") -> dict[str, Any]:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of `cartridge.toml`, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema(), "title": MANIFEST}
+    return _schema(CodeFile, MANIFEST)
+
+
+def rule_schema() -> dict[str, Any]:
+    """The JSON Schema of a rule's file, for editors."""
+    return _schema(RuleFile, "a rule without code")
+
+
+def _schema(model: type[Written], title: str) -> dict[str, Any]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(), "title": title}
+
+
+def _fields(written: Written, model: type[Written]) -> dict[str, Any]:
+    return {name: getattr(written, name) for name in model.model_fields}
+
+
+def _manifest(written: CodeFile) -> Manifest:
+    return Manifest.model_construct(set(written.model_fields_set), **_fields(written, CodeFile))
 
 
 def _checked(read: Callable[[], Mapping[str, Any]], where: str, source: bytes | Misconfigured, code_where: str) -> Manifest:
     code = [Problem(code_where, source.what)] if isinstance(source, Misconfigured) else _code_mistakes(source, code_where)
     try:
-        manifest = check(Manifest, read(), where)
+        manifest = _manifest(check(CodeFile, read(), where))
     except Misconfigured as error:
         raise Misconfigured.listing([*error.problems, *code]) from None
     if code:
@@ -259,6 +303,13 @@ def _read_code(path: Path) -> bytes | Misconfigured:
     except OSError as error:
         return Misconfigured(f"cannot be read: {error.strerror or error}")
     return source if len(source) <= FILE_MAX else Misconfigured(f"is larger than {FILE_MAX:,} bytes")
+
+
+def _readable(path: Path, where: str) -> bytes:
+    source = _read_code(path)
+    if isinstance(source, Misconfigured):
+        raise Misconfigured(source.what, where=where)
+    return source
 
 
 def _text(source: bytes, where: str) -> str:
