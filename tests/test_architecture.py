@@ -21,7 +21,7 @@ LINES_MAX = 450
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
-        "__init__", "catalog", "declared", "contracts", "declaration", "decode", "envelope", "errors", "event", "expressions", "failpoints", "forms", "ids", "lines", "lint",
+        "__init__", "catalog", "declared", "contracts", "declaration", "decode", "drift", "envelope", "errors", "event", "expressions", "failpoints", "forms", "ids", "inference", "lines", "lint",
         "lives", "manifest", "obeyed", "occurrence", "patterns", "position", "principal", "regular", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "views",
     ),
@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "suites", "viewing",
     ),
     "3 flow": (
-        "advance", "composition", "context", "dag", "dag_pipeline", "discovery", "graph", "modules", "plan", "rebuild", "ruling", "system", "system_pipeline",
+        "adoption", "advance", "composition", "context", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "plan", "rebuild", "ruling", "system", "system_pipeline",
         "trampoline", "why",
     ),
     "4 running": (
