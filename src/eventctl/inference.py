@@ -25,7 +25,7 @@ ENUM_EVENTS = 50
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_URI = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9\[%_~.!$&'()*+,;=-](?:[a-z0-9:/?#\[\]@!$&'()*+,;=._~-]|%[0-9a-f]{2})*", re.ASCII | re.I)
+_URI = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9:/?#\[\]@!$&'()*+,;=._~-]|%[0-9a-f]{2})+", re.ASCII | re.IGNORECASE)
 
 _SCALARS: dict[type, str] = {bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
@@ -147,9 +147,7 @@ def schema(shape: Shape, events: int) -> dict[str, Any]:
         made["format"] = next(iter(shape.formats))
     if shape.fields:
         whole = events if kinds == ["object"] else 0  # elsewhere fewer than `events` have said anything
-        made["properties"] = {
-            name: schema(field.shape, whole if field.always else 0) for name, field in ordered(shape.fields)
-        }
+        made["properties"] = {name: schema(field.shape, whole if field.always else 0) for name, field in ordered(shape.fields)}
         if required := [name for name, field in ordered(shape.fields) if field.always]:
             made["required"] = required
     if shape.items and (items := schema(shape.items, 0)):
