@@ -32,7 +32,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "3 flow": (
         "adoption", "advance", "composition", "context", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "plan", "rebuild", "ruling", "system", "system_pipeline",
-        "trampoline", "why",
+        "trampoline", "why", "windows",
     ),
     "4 running": (
         "announce", "app", "appendserver", "breadcrumb", "client", "diskwatch", "frames", "gitlog", "inbox", "invoked", "journald", "outbox", "reload",
