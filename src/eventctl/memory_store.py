@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 class MemoryStore:
     """A whole workspace in one object, which is every role at once."""
 
-    def __init__(self) -> None:
-        self.tables = Tables()
+    def __init__(self, tables: Tables | None = None) -> None:
+        self.tables = Tables() if tables is None else tables
         self.epoch = os.urandom(8).hex()
         self.tables.meta.rows["epoch"] = self.epoch
 

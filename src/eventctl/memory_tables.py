@@ -99,6 +99,14 @@ class Tables:
         finally:
             self._journal.clear()
 
+    def next_seq(self) -> int:
+        """The number of the next record."""
+        return len(self.log.rows) + 1
+
+    def next_pos(self) -> int:
+        """The next position of the feed."""
+        return len(self.feed.rows) + 1
+
     def append(self, records: Sequence[Record]) -> list[Appended]:
         return [self._append(record) for record in records]
 
@@ -106,7 +114,7 @@ class Tables:
         known = self.identities.rows.get((record.source, record.id))
         if known is not None:
             return Appended(known, True)
-        seq = len(self.log.rows) + 1
+        seq = self.next_seq()
         self.log.put(seq, LogRow(seq, *record))
         self.identities.put((record.source, record.id), seq)
         if record.entity is not None:
@@ -153,7 +161,7 @@ class Tables:
 
     def _book(self, operations: Operations) -> None:
         for row in operations.feed:
-            pos = len(self.feed.rows) + 1
+            pos = self.next_pos()
             self.feed.put(pos, FeedRow(pos, *row))
         for exception in operations.exceptions:
             self.exceptions.put((exception.pipeline, exception.seq), exception)
