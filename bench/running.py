@@ -93,7 +93,7 @@ class Running:
         """How many events of clients stand in the log."""
         store = SqliteStore.open(self.paths.db, role="reader")
         try:
-            return sum(seen.count for seen in store.views.types_seen() if seen.type.startswith(workload.NAMESPACE))
+            return sum(seen.events for seen in store.views.types_seen() if seen.type.startswith(workload.NAMESPACE))
         finally:
             store.close()
 

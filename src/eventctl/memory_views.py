@@ -121,7 +121,7 @@ class MemoryViews:
             if row.kind == "event" and first is not None and row.seq >= first:
                 seen.setdefault(row.type, []).append(row.seq)
         found = [TypeSeen(name, len(seqs), max(seqs), min(seqs)) for name, seqs in seen.items()]
-        return sorted(found, key=lambda each: (-each.count, each.type))[:limit]
+        return sorted(found, key=lambda each: (-each.events, each.type))[:limit]
 
     def type_names(self, *, limit: int = 10_000) -> list[str]:
         return sorted({row.type for row in self._tables.log.rows.values() if row.kind == "event"})[:limit]

@@ -105,7 +105,7 @@ class TypeSeen(NamedTuple):
     """An event type in the log: how many, and the seqs of the newest and the oldest of them."""
 
     type: str
-    count: int
+    events: int
     newest: int
     oldest: int
 

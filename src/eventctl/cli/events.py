@@ -139,7 +139,7 @@ def _seen(session: Session) -> dict[str, int]:
     """Type -> how many are in the log; nothing without a workspace."""
     try:
         with session.reading() as store:
-            return {seen.type: seen.count for seen in store.views.types_seen(limit=SEEN_MAX)}
+            return {seen.type: seen.events for seen in store.views.types_seen(limit=SEEN_MAX)}
     except NotFound:
         return {}
 
