@@ -6,7 +6,13 @@ SETTINGS = {
     "workspace.name": "What to call it.",
     "trust.strictness": "`permissive` believes everybody, `standard` flags sources it does not know, `strict` holds them.",
     "trust.rules": "A list of `{ source, channel, verdict }`; `source` is a shell pattern.",
-    "trust.domains": "Strictness by domain.",
+    "trust.domains": "Strictness by domain. One that is laxer than the workspace is so for the types that it declares.",
+    "trust.channels": "Strictness by channel. Of a channel's and a domain's the stricter holds.",
+    "trust.anomalies.first_seen": "What it comes to when a source sends a type for the first time, or again after 30 days: `ignore`, or a verdict.",
+    "trust.anomalies.oversized": "What it comes to when an event is larger than its type's are.",
+    "trust.anomalies.unlike_schema": "What it comes to when a payload is not what its type declares.",
+    "trust.anomalies.size": "The bytes past which an event is oversized.",
+    "trust.anomalies.sizes": "The same by pattern of event types; the first that fits holds.",
     "autonomy.default": "For everything that nothing more specific names.",
     "autonomy.domains": "By domain.",
     "autonomy.cartridges": "By cartridge.",
@@ -91,7 +97,8 @@ EVENT_TYPES = {
 
 DOMAIN = {
     "summary": "What the domain is about, for whoever reads the file.",
-    "guardian": "Who judges for it.",
+    "guardian.judge": "Who judges for it.",
+    "guardian.trust": "How strictly its events are judged: `permissive`, `standard` or `strict`. `[trust.domains]` in eventctl.toml goes before it.",
     "autonomy": "What may act without asking.",
     "settings": "Settings of its cartridges, and of library cartridges that they require, by id.",
 }

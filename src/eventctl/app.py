@@ -43,6 +43,7 @@ from eventctl.runner import Clock, Engine, MachineClock, StepReport, Wake
 from eventctl.settings import Settings
 from eventctl.sqlite_store import SqliteStore
 from eventctl.store import Appended, Operations, Record, Store, Unit
+from eventctl.system.anomaly import Anomalies
 from eventctl.system.correlation import Correlation, Thresholds
 from eventctl.system.trust import Trust
 from eventctl.system_pipeline import SystemPipeline
@@ -184,7 +185,7 @@ class House:
         plans = {name: old.plan for name, old in before.items()}
         failures = trial(plans, composed.plans, self._modules, self._crumb)
         self._modules.keep([cartridge.code for plan in (*plans.values(), *composed.plans.values()) for cartridge in plan])
-        pipelines: list[Pipeline] = [SystemPipeline(catalog, _trust(given), _correlation(given))]
+        pipelines: list[Pipeline] = [SystemPipeline(catalog, _trust(given, scan), _correlation(given))]
         standing = [cursor.pipeline for cursor in store.cursors() if cursor.pipeline not in composed.plans]
         for name, plan in (composed.plans | emptied(scan, standing)).items():
             counted = before[name].invocations if name in before else None
@@ -223,8 +224,12 @@ def _switched_on(plans: Mapping[str, Plan], before: Mapping[str, Unit], now: int
     ]
 
 
-def _trust(given: Settings) -> Trust:
-    return Trust(given.trust.strictness, given.trust.rules, given.trust.domains)
+def _trust(given: Settings, scan: Scan) -> Trust:
+    """Who is believed: as the workspace says, and for a domain that it does not name, as that one's own file does."""
+    trust, anomalies = given.trust, given.trust.anomalies
+    own = {name: file.guardian.trust for name, file in scan.domains if file.guardian.trust is not None}
+    odd = Anomalies(anomalies.first_seen, anomalies.oversized, anomalies.unlike_schema, anomalies.size, anomalies.sizes)
+    return Trust(trust.strictness, trust.rules, {**own, **trust.domains}, channels=trust.channels, anomalies=odd)
 
 
 def _correlation(given: Settings) -> Correlation:

@@ -40,11 +40,18 @@ Scope = Literal["library", "domain", "personal"]
 W = TypeVar("W", bound=Written)
 
 
+class Guardian(Written):
+    """Who judges for a domain. `trust` is how strictly its events are judged, where eventctl.toml does not say it."""
+
+    judge: str = ""
+    trust: Literal["permissive", "standard", "strict"] | None = None
+
+
 class DomainFile(Written):
     """`domain.toml`. `settings` are those of its cartridges, and of library cartridges that they require, by id."""
 
     summary: str = ""
-    guardian: dict[str, Any] = Field(default_factory=dict)
+    guardian: Guardian = Guardian()
     autonomy: dict[str, Any] = Field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

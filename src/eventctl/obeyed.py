@@ -25,7 +25,7 @@ NOT_OBEYED: dict[str, dict[str, str]] = {
         "channels.*": f"sending notifications out comes with deliveries; {_YET}",
     },
     "domain.toml": {
-        "guardian": f"a judge of its own comes with deliveries; {_YET}: [trust.domains] in eventctl.toml is",
+        "guardian.judge": f"a judge of its own comes with deliveries; {_YET}: rules judge",
         "autonomy": f"what may act without asking comes with deliveries; {_YET}",
     },
     "member.toml": {

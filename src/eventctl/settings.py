@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, WithJsonSchema
 
 from eventctl import times
+from eventctl.decode import LIMITS
 from eventctl.errors import Misconfigured, Problem
 from eventctl.event import Level
 from eventctl.lives import DEFAULT_AGEING, DEFAULT_LEASE, Ageing
@@ -48,6 +49,12 @@ def _member(text: str) -> str:
 
 def _channel(text: str) -> str:
     if text not in ("", "*", *CHANNELS):
+        raise ValueError(f"a channel is one of {', '.join(sorted(CHANNELS))}, not {text[:40]!r}")
+    return text
+
+
+def _one_channel(text: str) -> str:
+    if text not in CHANNELS:
         raise ValueError(f"a channel is one of {', '.join(sorted(CHANNELS))}, not {text[:40]!r}")
     return text
 
@@ -99,12 +106,27 @@ class TrustRule(Written):
     verdict: Literal["accept", "flag", "attenuate", "quarantine", "reject"]
 
 
+Odd = Literal["ignore", "flag", "attenuate", "quarantine", "reject"]
+
+
+class AnomalySettings(Written):
+    """What is odd about an event whoever sent it, and what that comes to. `sizes` are by pattern of types; the first that fits holds."""
+
+    first_seen: Odd = "flag"
+    oversized: Odd = "attenuate"
+    unlike_schema: Odd = "flag"
+    size: Size = LIMITS.bytes // 4
+    sizes: dict[Pattern, Size] = Field(default_factory=dict)
+
+
 class TrustSettings(Written):
-    """Who is believed. `domains` says where a domain is stricter or laxer than the workspace."""
+    """Who is believed. `domains` and `channels` say where a domain or a channel is stricter or laxer than the workspace."""
 
     strictness: Strictness = "standard"
     rules: Annotated[tuple[TrustRule, ...], Strict(False)] = ()
     domains: dict[str, Strictness] = Field(default_factory=dict)
+    channels: dict[Annotated[str, AfterValidator(_one_channel)], Strictness] = Field(default_factory=dict)
+    anomalies: AnomalySettings = AnomalySettings()
 
 
 class AutonomySettings(Written):
@@ -267,7 +289,8 @@ def _unobeyed(read: _Read, file: str) -> Iterator[Problem]:
 
 
 def _unit(key: Key) -> Key:
-    return key[:3] if key[:2] in (("trust", "rules"), ("trust", "domains")) or key[0] == "members" else key[:2]
+    inner = (("trust", "rules"), ("trust", "domains"), ("trust", "channels"), ("trust", "anomalies"))
+    return key[:3] if key[:2] in inner or key[0] == "members" else key[:2]
 
 
 def _with_variable(read: _Read, name: str, text: str) -> _Read:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from eventctl.event import Level
+from eventctl.reasons import in_words, verdict_in_words
 from eventctl.store import DUPLICATE_OF, LOG_PIPELINE
 from eventctl.times import ago, iso
 
@@ -38,15 +39,6 @@ VERBS = {
     "unarchive": "brought back", "quarantine.release": "released", "quarantine.discard": "discarded",
     "dead.retry": "asked to retry", "dead.discard": "gave up",
 }  # fmt: skip
-REASONS = {
-    "reserved_type": "only the platform itself may say this",
-    "unknown_source": "nobody vouches for this source on this channel",
-    "malformed_level": "its level is none",
-    "unknown_level": "its level is none",
-    "missing_domain": "it names no domain",
-}
-"""What the words mean that trust writes down."""
-
 OWED = {
     "pending": "is owed", "sending": "is on its way", "retry": "failed and is tried again", "done": "is done",
     "dead": "was given up", "unknown": "was tried, and nobody saw how it ended",
@@ -85,7 +77,7 @@ def of_record(
     told = Explanation(f"e{record.seq}  {record.type}")
     told.add("Where it came from", _origin(trace, now, when))
     told.add("What was done with it", _steps(trace, cursors, now))
-    told.add("What was said about it", [f"{slot}: {_short(value)}" for slot, value in trace.annotations.items()])
+    told.add("What was said about it", [_said(slot, value) for slot, value in trace.annotations.items()])
     told.add("What it caused", _caused(trace))
     told.add("Repeats of it", _repeats(trace))
     told.add("What it owes", [_effect(row, now) for row in trace.outbox])
@@ -178,8 +170,7 @@ def _step(row: ExceptionRow, now: int) -> str:
 
 def _reason(row: ExceptionRow) -> str:
     """The reason in words; the word that stands in the row is kept beside them."""
-    known = REASONS.get(row.reason)
-    return f"{known} ({row.reason})" if known else row.reason or "no reason was given"
+    return in_words(row.reason) if row.reason else "no reason was given"
 
 
 def _caused(trace: Trace) -> list[str]:
@@ -368,6 +359,14 @@ def _record_facts(trace: Trace, told: Explanation) -> dict[str, Any]:
 
 def _sentences(told: Explanation) -> list[dict[str, Any]]:
     return [{"about": part.heading, "lines": part.lines} for part in told.parts]
+
+
+def _said(slot: str, value: bytes) -> str:
+    """An annotation as a line: what trust wrote in words, everything else as it stands."""
+    said = orjson.loads(value) if slot == "trust" else None
+    if isinstance(said, dict) and said.keys() >= {"verdict", "reasons"}:
+        return f"trust {verdict_in_words(said['verdict'], said['reasons'])}."
+    return f"{slot}: {_short(value)}"
 
 
 def _first(lines: list[str], total: int) -> list[str]:

@@ -16,7 +16,9 @@ from eventctl.store import Keys, LogRow, Operations, Snapshot
 
 if TYPE_CHECKING:
     from eventctl.catalog import Catalog, EventType
+    from eventctl.system.anomaly import Sighting
     from eventctl.system.classification import Classified
+    from eventctl.system.trust import Judgement
 
 PLATFORM = frozenset({"cartridge", "timer", "outbox", "system"})
 """Channels that only the platform itself brings records in through."""
@@ -39,13 +41,14 @@ class Item:
     `seq` and `at` are its own number and moment of ingestion, whenever it is judged; `moment` is the ingestion of the record that
     brings it in now, later than `at` when it was released or retried. `trusted` passes it through trust unjudged.
     `entity` is the log's, `lives` (life, key, role) of what it does to lives, `keyless` a life whose key it lacks, `repeat_of` an
-    earlier seq of the same occurrence, `bucket` the window that it counts in, `filed` where classification put it. A `plain`
+    earlier seq of the same occurrence, `bucket` the window that it counts in, `filed` where classification put it. `judgement` is
+    what trust has against it, `sighting` its pair of type and source. A `plain`
     event takes part in no life and nobody doubts it: only stages for every event see it.
     """
 
     __slots__ = (
-        "at", "attenuated", "bucket", "data", "entity", "entry", "filed", "key", "keyless", "lives", "missing",
-        "moment", "payload", "plain", "principal", "repeat_of", "row", "seq", "source", "suspect", "trusted", "type",
+        "at", "attenuated", "bucket", "data", "entity", "entry", "filed", "judgement", "key", "keyless", "lives", "missing",
+        "moment", "payload", "plain", "principal", "repeat_of", "row", "seq", "sighting", "source", "suspect", "trusted", "type",
         "why",
     )  # fmt: skip
 
@@ -65,7 +68,9 @@ class Item:
         self.missing: str | None
         self.keyless: str | None
         self.repeat_of: int | None
-        self.key = self.missing = self.keyless = self.repeat_of = None
+        self.judgement: Judgement | None
+        self.sighting: Sighting | None
+        self.key = self.missing = self.keyless = self.repeat_of = self.judgement = self.sighting = None
         self.suspect = self.attenuated = self.plain = False
         self.bucket = 0
 

@@ -1,8 +1,9 @@
-"""Trust: who says this, and is it theirs to say? The first stage, one evaluator for local and remote events alike.
+"""Trust: who says this, is it theirs to say, and does it look like it? The first stage, one evaluator for local and remote events alike.
 
 What counts is the principal, which the platform stamped, never a name in the envelope: whoever came in over a local channel as the
 owner is known, and so is the platform itself; everybody else is known by a rule. A rule matches the source that the event claims
-and the channel it really came over.
+and the channel it really came over. What an event looks like is judged in `anomaly`, for everybody but the platform; the graver
+of both judgements holds, with the reasons of both.
 """
 
 from __future__ import annotations
@@ -14,8 +15,22 @@ from typing import Literal, NamedTuple, Protocol
 
 import orjson
 
+from eventctl.reasons import joined
 from eventctl.store import Keys, Operations, Snapshot
 from eventctl.system import PLATFORM, Item, Verdict
+from eventctl.system.anomaly import (
+    FIRST_SEEN,
+    OVERSIZED,
+    UNLIKE,
+    Anomalies,
+    Sighting,
+    Sightings,
+    Unlike,
+    day_of,
+    sighting,
+    unlike,
+)
+from eventctl.times import DAY
 
 SLOT = "trust"
 KNOWN_CHANNELS = PLATFORM | {"cli", "socket"}
@@ -23,6 +38,12 @@ KNOWN_CHANNELS = PLATFORM | {"cli", "socket"}
 
 ATTENUATED_LEVEL = 1
 """The highest level that an attenuated event can have: it is filed, and interrupts nobody."""
+
+IGNORE = "ignore"
+"""What an anomaly comes to that nobody wants to hear of; it is not looked for."""
+
+ENDS = ("quarantine", "reject")
+"""Outcomes that an event does not go on with."""
 
 CACHED_MAX = 8192
 """Judgements kept at hand. Senders choose part of the key, so there is an end to it."""
@@ -54,7 +75,10 @@ ACCEPT = Judgement("accept")
 
 
 class Claim(NamedTuple):
-    """What trust looks at. `level` is the sender's, None when they gave none; `domain` the event's or its type's."""
+    """What trust looks at. `level` is the sender's, None when they gave none; `domain` the event's or its type's.
+
+    `home` is the domain that declares the type, or "" for none; None when that is the same.
+    """
 
     type: str
     source: str
@@ -62,92 +86,186 @@ class Claim(NamedTuple):
     level: int | None
     domain: str
     reserved: bool
+    home: str | None = None
 
 
 Seen = tuple[str, str, str, int | None, str | None]
 """What two events must have in common to be judged alike: type, source, principal, and level and domain as they were sent."""
 
 
+class Standing(NamedTuple):
+    """What holds for all events with one claim: the judgement on it, and what is odd for such an event.
+
+    `size` is the bytes past which it is oversized, `unlike` looks at its payload, `sighting` is its pair of type and source; None
+    where nobody asks.
+    """
+
+    judgement: Judgement
+    size: int | None = None
+    unlike: Unlike | None = None
+    sighting: Sighting | None = None
+
+
 class Trust:
-    """The first stage. `strictness` holds for the workspace, `domains` says where a domain has its own."""
+    """The first stage. `strictness` holds for the workspace, `domains` and `channels` say where a domain or a channel has its own.
+
+    Of a domain's and a channel's the stricter holds. A domain that is laxer than the workspace is so for the types that it
+    declares: anybody can write its name on an event.
+    """
 
     name = "trust"
 
     def __init__(
-        self, strictness: str = "standard", rules: Sequence[Rule] = (), domains: Mapping[str, str] | None = None
+        self,
+        strictness: str = "standard",
+        rules: Sequence[Rule] = (),
+        domains: Mapping[str, str] | None = None,
+        *,
+        channels: Mapping[str, str] | None = None,
+        anomalies: Anomalies | None = None,
     ) -> None:
         self._strictness = strictness
         self._domains = dict(domains or {})
+        self._channels = dict(channels or {})
         self._rules = [(re.compile(translate(rule.source)), rule.channel, rule) for rule in rules]
-        self._judged: dict[Seen, Judgement] = {}
+        self._judged: dict[Seen, Standing] = {}
+        self._unlike: dict[str, Unlike | None] = {}
+        self.anomalies = anomalies or Anomalies()
 
     def judge(self, claim: Claim) -> Judgement:
         """The judgement on one claim; it depends on nothing else."""
-        if claim.reserved and _channel(claim.principal) not in PLATFORM:
+        channel = _channel(claim.principal)
+        if claim.reserved and channel not in PLATFORM:
             return Judgement("quarantine", ("reserved_type",))
         rule = self._rule(claim)
         if rule is not None and rule.verdict != "accept":
             return Judgement(_OUTCOMES[rule.verdict], (f"rule: {rule.source}",))
-        known = rule is not None or _channel(claim.principal) in KNOWN_CHANNELS
-        return _TABLE[self._domains.get(claim.domain, self._strictness)](claim, known)
+        known = rule is not None or channel in KNOWN_CHANNELS
+        return _TABLE[self.strictness(claim)](claim, known)
+
+    def strictness(self, claim: Claim) -> str:
+        """How strictly a claim is judged: as its channel and its domain say, the stricter of both, or else as the workspace does."""
+        own = self._domains.get(claim.domain)
+        if own is not None and claim.home not in (None, claim.domain):
+            own = _stricter([own, self._domains.get(claim.home or "", self._strictness)])
+        said = [strictness for strictness in (own, self._channels.get(_channel(claim.principal))) if strictness is not None]
+        return _stricter(said) if said else self._strictness
 
     def _rule(self, claim: Claim) -> Rule | None:
         channel = _channel(claim.principal)
         return next((rule for fits, on, rule in self._rules if on in ("", "*", channel) and fits.match(claim.source)), None)
 
     def prepare(self, item: Item, keys: Keys) -> None:
-        """Nothing is asked for; but what is doubted is marked here, because it changes what dedup asks for."""
-        if item.trusted:
-            return
+        """Ask for the shelf of the event's pair, and mark what is doubted: that changes what dedup asks for.
+
+        A released event has been judged by a person; its pair counts as seen from then on.
+        """
         data = item.data
         claim = (item.type, item.source, item.principal, data.get("level"), data.get("domain"))
-        judgement = self._judged.get(claim) or self._first_sight(item, claim)
+        found = self._judged.get(claim) or self._first_sight(item, claim)
+        judgement, size, unlike, pair = found
+        if pair is not None:
+            item.sighting = pair
+            keys.states.append(pair[0])
+        if item.trusted:
+            return
         if judgement is not ACCEPT:
             item.suspect = True
-            item.attenuated = judgement.outcome == "attenuate"
+            item.judgement = judgement
+            if judgement.outcome in ENDS:
+                return  # who says it decides alone
+        if size is not None and len(item.row.body) > size:
+            self._doubt(item, OVERSIZED, f"{len(item.row.body):,} bytes, past {size:,}")
+        if unlike is not None:
+            difference = unlike(item.payload)
+            if difference:
+                self._doubt(item, UNLIKE, difference)
+
+    def _doubt(self, item: Item, reason: str, detail: str) -> None:
+        odd = Judgement(_OUTCOMES[self.anomalies.verdict(reason)], (f"{reason}: {detail}",))
+        item.judgement = odd if item.judgement is None else graver(item.judgement, odd)
 
     def begin(self, snapshot: Snapshot, out: Operations) -> TrustRun:
-        return TrustRun(self, out)
+        return TrustRun(self.anomalies, snapshot, out)
 
-    def judgement(self, item: Item) -> Judgement:
-        """The judgement on an event; one that was released has been judged by a person."""
-        if item.trusted:
-            return ACCEPT
-        data = item.data
-        domain = data.get("domain") or item.entry.domain
-        return self.judge(Claim(item.type, item.source, item.principal, data.get("level"), domain, item.entry.reserved))
+    def claim(self, item: Item) -> Claim:
+        """What trust looks at in an event."""
+        data, entry = item.data, item.entry
+        domain = data.get("domain") or entry.domain
+        return Claim(item.type, item.source, item.principal, data.get("level"), domain, entry.reserved, entry.domain)
 
-    def _first_sight(self, item: Item, claim: Seen) -> Judgement:
+    def _first_sight(self, item: Item, claim: Seen) -> Standing:
         if len(self._judged) >= CACHED_MAX:
             self._judged.clear()
-        found = self._judged[claim] = self.judgement(item)
+        found = self._judged[claim] = self._standing(self.claim(item), item)
         return found
+
+    def _standing(self, claim: Claim, item: Item) -> Standing:
+        judgement = self.judge(claim)
+        if _channel(claim.principal) in PLATFORM or self.strictness(claim) == "permissive":
+            return Standing(judgement)
+        odd = self.anomalies
+        if item.type not in self._unlike:
+            if len(self._unlike) >= CACHED_MAX:
+                self._unlike.clear()
+            self._unlike[item.type] = unlike(item.entry)
+        return Standing(
+            judgement,
+            None if odd.oversized == IGNORE else odd.limit(item.type),
+            None if odd.unlike_schema == IGNORE else self._unlike[item.type],
+            None if odd.first_seen == IGNORE else sighting(item.type, item.source),
+        )
 
 
 class TrustRun:
     """The judgements on one batch."""
 
     name = "trust"
-    every = False
+    every = True
 
-    def __init__(self, trust: Trust, out: Operations) -> None:
-        self._trust = trust
+    def __init__(self, anomalies: Anomalies, snapshot: Snapshot, out: Operations) -> None:
+        self._sightings = Sightings(snapshot, out)
+        self._days = self._sightings.days
         self._out = out
+        self._new = (
+            Judgement("accept") if anomalies.first_seen == IGNORE else Judgement(_OUTCOMES[anomalies.first_seen], (FIRST_SEEN,))
+        )
 
     def judge(self, item: Item) -> Verdict | None:
-        if not item.suspect:
-            return None
-        outcome, reasons = self._trust.judgement(item)
-        reason = ", ".join(reasons)
+        pair, judgement = item.sighting, item.judgement
+        if pair is not None and self._days.get(pair) != item.at // DAY and (judgement is None or judgement.outcome not in ENDS):
+            day = day_of(item.at)
+            if not item.trusted and self._sightings.new(pair, day):
+                judgement = self._new if judgement is None else graver(judgement, self._new)
+            if judgement is None or judgement.outcome not in ENDS:
+                self._sightings.note(pair, day)
+        return None if judgement is None else self._end(item, judgement)
+
+    def _end(self, item: Item, judgement: Judgement) -> Verdict | None:
+        outcome, reasons = judgement
         if outcome == "quarantine":
-            return Verdict("quarantined", reason)
+            return Verdict("quarantined", joined(reasons))
         if outcome == "reject":
-            return Verdict("rejected", f"rejected: {reason}")
-        self._out.annotations.append((item.seq, SLOT, orjson.dumps({"verdict": outcome, "reasons": reasons})))
+            return Verdict("rejected", f"rejected: {joined(reasons)}")
+        said: dict[str, object] = {"verdict": outcome, "reasons": reasons}
+        if outcome == "attenuate":
+            item.attenuated = True
+            said["level_at_most"] = ATTENUATED_LEVEL
+        self._out.annotations.append((item.seq, SLOT, orjson.dumps(said)))
         return None
 
     def end(self) -> None:
-        """Every row was written as it came."""
+        self._sightings.end()
+
+
+def graver(one: Judgement, other: Judgement) -> Judgement:
+    """The graver outcome of two, with the reasons of both."""
+    outcome = max(one.outcome, other.outcome, key=_GRAVITY.index)
+    return Judgement(outcome, (*one.reasons, *other.reasons))
+
+
+def _stricter(said: Sequence[str]) -> str:
+    return max(said, key=_STRICTNESS.index)
 
 
 def _channel(principal: str) -> str:
@@ -178,6 +296,8 @@ def _permissive(claim: Claim, known: bool) -> Judgement:
     return ACCEPT
 
 
+_STRICTNESS = ("permissive", "standard", "strict")
+_GRAVITY: tuple[Outcome, ...] = ("accept", "flag", "attenuate", "quarantine", "reject")
 _TABLE = {"permissive": _permissive, "standard": _standard, "strict": _strict}
 _OUTCOMES: dict[str, Outcome] = {
     "flag": "flag", "attenuate": "attenuate", "quarantine": "quarantine", "reject": "reject",
