@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventctl.windows import threshold
+from eventctl.windows import absence, flap, inhibit, rate, sequence, threshold
 from eventctl.windows.steps import AHEAD, Fired, Signals, State, Step, lateness
 
 if TYPE_CHECKING:
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Fired", "Signals", "State", "Step", "moment", "signals", "step", "woken"]
 
-_KINDS = {"threshold": threshold.step}
+_KINDS = {
+    "threshold": threshold.step,
+    "sequence": sequence.step,
+    "absence": absence.step,
+    "flap": flap.step,
+    "rate": rate.step,
+    "inhibit": inhibit.step,
+}
 
 
 def step(window: Window, state: State | None, at: int, ingested: int, signals: Signals) -> Step:
@@ -26,17 +33,16 @@ def step(window: Window, state: State | None, at: int, ingested: int, signals: S
     `at` is the event's own time and `ingested` when it came in, microseconds. What is too old to count, or nothing to this window,
     leaves the state as it is.
     """
-    counted = moment(window, at, ingested)
-    state = _ours(window, state)
+    counted, ours = moment(window, at, ingested), _ours(window, state)
     if counted is None:
-        return Step(state)
-    done = _KINDS[window.kind](window, state, counted, ingested, signals)
-    return _marked(window, done)
+        return Step(ours)
+    return _marked(window, ours, _KINDS[window.kind](window, ours, counted, ingested, signals))
 
 
 def woken(window: Window, state: State | None, now: int) -> Step:
     """What the window of a key says when it is asked again, at `now` in ingestion time. Asking too early changes nothing."""
-    return Step(_ours(window, state))
+    ours = _ours(window, state)
+    return _marked(window, ours, absence.woken(window, ours, now)) if window.kind == "absence" else Step(ours)
 
 
 def moment(window: Window, at: int, ingested: int) -> int | None:
@@ -69,5 +75,7 @@ def _ours(window: Window, state: State | None) -> State | None:
     return state if state and state.get("of") == _shape(window) else None
 
 
-def _marked(window: Window, done: Step) -> Step:
-    return done if done.state is None else done._replace(state={"of": _shape(window), **done.state})
+def _marked(window: Window, ours: State | None, done: Step) -> Step:
+    if done.state is None or done.state is ours:
+        return done
+    return done._replace(state={"of": _shape(window), **done.state})

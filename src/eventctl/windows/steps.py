@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
 
 from eventctl.times import SECOND, WEEK
 
@@ -30,6 +33,8 @@ BEHIND = 4
 
 VALUE_MAX = 24
 """Characters of a value that are remembered."""
+
+_HASH = 8
 
 
 class Signals(NamedTuple):
@@ -59,9 +64,11 @@ class Fired:
 class Step(NamedTuple):
     """What one event, or one wake, did to a window.
 
-    `state` is to be remembered for this key, None forgets it. `wake` is when the window wants to be asked again, in ingestion
-    time; it replaces what it wanted before. From `expires` on (ingestion time) the state makes no difference any more, so that it
-    may be deleted at any time after. `muted` says that this event is to be quiet, as will be others until then (event time).
+    `state` is to be remembered for this key, None forgets it; the very state that was given says that nothing is to be written.
+    `wake` is when the window wants to be asked again, in ingestion time, at once if that is over; it replaces what was wanted
+    before, and None leaves that. From `expires` on (ingestion time) the state makes no difference to any event that may still
+    come, so that it can be deleted at any time after; it comes with every new state. `muted` says that this event is to be quiet,
+    and others until then (event time).
     """
 
     state: State | None = None
@@ -84,3 +91,11 @@ def grace(window: Window) -> int:
 def quarter(window: Window) -> int:
     """The length of a sub-bucket: a quarter of the window, rounded up to a microsecond."""
     return -(-window.within // PARTS)
+
+
+def short(value: Any) -> str:
+    """A value as text of at most 24 characters that is its own: a longer one is its beginning and a hash."""
+    text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
+    if len(text) <= VALUE_MAX:
+        return text
+    return f"{text[: VALUE_MAX - _HASH - 1]}#{sha256(text.encode()).hexdigest()[:_HASH]}"

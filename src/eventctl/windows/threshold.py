@@ -13,12 +13,9 @@ characters, a longer one as its beginning and a hash: at most `count` kilobytes.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from eventctl.windows.steps import BEHIND, PARTS, VALUE_MAX, Fired, Signals, State, Step, lateness, quarter
+from eventctl.windows.steps import BEHIND, PARTS, Fired, Signals, State, Step, lateness, quarter, short
 
 if TYPE_CHECKING:
     from eventctl.rule import Window
@@ -29,8 +26,6 @@ COUNTED = BEHIND * PARTS
 KEPT = COUNTED + 2 * PARTS - 1
 """Sub-buckets that are remembered: the oldest one that counts looks back at windows that touch its own."""
 
-_HASH = 8
-
 
 def step(window: Window, state: State | None, at: int, ingested: int, signals: Signals) -> Step:
     """Count one event. `at` counts already: it is not ahead, and not history."""
@@ -40,7 +35,7 @@ def step(window: Window, state: State | None, at: int, ingested: int, signals: S
     newest: int = state["newest"] if state else bucket
     cells: list[Any] = list(state["cells"]) if state else []
     if newest - bucket >= COUNTED:
-        return _left(window, newest, cells)
+        return Step(state)
     if bucket > newest:
         cells = ([0] * min(bucket - newest, KEPT) + cells)[:KEPT]
         newest = bucket
@@ -89,11 +84,3 @@ def _fired(window: Window, cells: list[Any], place: int, newest: int) -> Fired:
     since = (newest - inside[-1][0]) * quarter(window)
     values = sorted({value for _, cell in inside for value in cell}) if window.distinct is not None else None
     return Fired(_size(cells, place), since, values)
-
-
-def short(value: Any) -> str:
-    """A value as text of at most 24 characters that is its own: a longer one is its beginning and a hash."""
-    text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
-    if len(text) <= VALUE_MAX:
-        return text
-    return f"{text[: VALUE_MAX - _HASH - 1]}#{sha256(text.encode()).hexdigest()[:_HASH]}"
