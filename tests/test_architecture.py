@@ -21,7 +21,7 @@ LINES_MAX = 450
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
-        "__init__", "catalog", "declared", "contracts", "declaration", "decode", "drift", "envelope", "errors", "event", "expressions", "failpoints", "forms", "ids", "inference", "lines", "lint",
+        "__init__", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "errors", "event", "expressions", "failpoints", "forms", "ids", "inference", "lines", "lint",
         "lives", "manifest", "obeyed", "occurrence", "patterns", "position", "principal", "reasons", "regular", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "views",
     ),

@@ -13,13 +13,15 @@ from typing import NamedTuple
 class Problem(NamedTuple):
     """One mistake in something that people write: where it stands (file and key), what is wrong, what to do about it.
 
-    A `warning` is worth saying and stops nothing; any other problem leaves out the unit that it stands in.
+    A `warning` is worth saying and stops nothing; any other problem leaves out the unit that it stands in. `mark` shows the place
+    within a line that is hard to read: the line, and a caret under it.
     """
 
     where: str
     what: str
     hint: str = ""
     warning: bool = False
+    mark: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")

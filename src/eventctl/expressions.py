@@ -1,34 +1,30 @@
 """Expressions: CEL over one event, checked for types before they are used and unable to do anything but answer.
 
 The library is loaded when the first expression is compiled, and an expression is compiled when it is first asked. It has no loops
-but over lists, a budget for those, and regular expressions that take linear time.
+but over lists, a budget for those, and regular expressions that take linear time. Its own words never reach people: see
+`complaints`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any, Literal
 
+import orjson
+
 from eventctl import times
+from eventctl.complaints import VARIABLES, complaint, named, unanswerable, wrong_type
 from eventctl.errors import Misconfigured, Problem
-from eventctl.suggest import did_you_mean
 
 Wants = Literal["bool", "any", "number"]
 
-VARIABLES = {
-    "event": "STRING",
-    "source": "STRING",
-    "level": "INT",
-    "domain": "STRING",
-    "entity": "STRING",
-    "payload": "map",
-    "annotations": "map",
-    "now": "TIMESTAMP",
-    "principal": "STRING",
-}
-"""What an expression may name. `entity` is "" for an event without one; `now` is the moment of ingestion."""
+CACHED_MAX = 8_192
+"""Compiled expressions at hand: 10 kB each in the worst case, and 1,000 rules rarely have more than 2,000."""
+
+_FAILURES = (RuntimeError, TypeError, ValueError, OverflowError, RecursionError, SystemError)
+"""What the library raises for values that it cannot take."""
 
 
 class Unanswered(Exception):
@@ -36,7 +32,10 @@ class Unanswered(Exception):
 
 
 class Facts:
-    """What expressions may ask about one event. The library's own form of it is made once, for all of them."""
+    """What expressions may ask about one event. The library's own form of it is made once, for all of them.
+
+    `data` is the envelope; `level`, `domain` and `entity` are what holds for it, `now` its ingestion in microseconds.
+    """
 
     __slots__ = ("_activation", "_known")
 
@@ -46,6 +45,7 @@ class Facts:
         *,
         level: int = 1,
         domain: str = "",
+        entity: str | None = None,
         annotations: Mapping[str, Any] | None = None,
         now: int = 0,
         principal: str = "",
@@ -55,26 +55,29 @@ class Facts:
             "source": data.get("source") or "",
             "level": int(level),
             "domain": domain,
-            "entity": data.get("entity") or "",
+            "entity": entity or data.get("entity") or "",
             "payload": data.get("payload") or {},
             "annotations": annotations or {},
-            "now": times.to_datetime(now),
+            "now": now,
             "principal": principal,
         }
         self._activation: Any = None
 
     @property
     def known(self) -> Mapping[str, Any]:
-        """The variables with their values."""
+        """The variables with their values; `now` in microseconds."""
         return self._known
 
     @property
     def activation(self) -> Any:
+        """The variables as the library holds them. Raises Unanswered for values that it cannot hold."""
         if self._activation is None:
             try:
-                self._activation = _environment().Activation(self._known)
-            except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-                raise Unanswered(f"the event cannot be asked: {error}") from None
+                orjson.dumps([self._known["payload"], self._known["annotations"]])  # deep nesting would end the process
+                moment = times.to_datetime(self._known["now"])
+                self._activation = _environment().Activation({**self._known, "now": moment})
+            except _FAILURES as error:
+                raise Unanswered(unanswerable(str(error))) from None
         return self._activation
 
 
@@ -91,37 +94,99 @@ class Expression:
         """Whether it is true. Raises Unanswered, also for an answer that is neither true nor false."""
         value = self.value(facts)
         if not isinstance(value, bool):
-            raise Unanswered(f"it gives {_named(value)}, neither true nor false")
+            raise Unanswered(f"it gives {named(value)}, neither true nor false")
         return value
 
     def value(self, facts: Facts) -> Any:
         """Its value: None, bool, int, float, str, list or dict, a datetime or a timedelta. Raises Unanswered."""
+        activation = facts.activation
         try:
-            answer = self._program.eval(facts.activation)
-            if answer.type() == _library().Type.ERROR:
-                raise Unanswered(_sentence(str(answer.value())))
-            return answer.plain_value()
-        except (RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise Unanswered(_sentence(str(error))) from None
+            answer = self._program.eval(activation)
+            value = answer.plain_value()
+        except _FAILURES as error:
+            raise Unanswered(unanswerable(str(error))) from None
+        if isinstance(value, str) and answer.type() == _library().Type.ERROR:
+            raise Unanswered(unanswerable(value))
+        return value
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=CACHED_MAX)
 def compiled(text: str, *, wants: Wants = "bool") -> Expression:
     """The expression, ready to be asked. Raises Misconfigured with the position marked."""
-    program, problems = _compile(text, "an expression", wants)
+    program, problems = _compile(text, "the expression", wants)
     if problems:
         raise Misconfigured.listing(problems)
     return Expression(text, program)
 
 
 def mistakes(text: str, where: str, wants: Wants = "bool") -> list[Problem]:
-    """Everything that is wrong with an expression, with the position marked; nothing is kept."""
+    """Everything that is wrong with an expression, each with its column and the place marked. Nothing is kept."""
     return _compile(text, where, wants)[1]
 
 
 def terms(text: str, facts: Facts) -> list[tuple[str, Any]]:
-    """The parts of an expression with their values, in the order they are written; an Unanswered in place of a value."""
-    return []
+    """The parts of an expression and their values, as written: what `&&`, `||` and `!` join, and what is compared.
+
+    Constants are left out. In place of a value stands the `Unanswered` of a part that has none.
+    """
+    found: dict[str, Any] = {}
+    for part in parts_of(text):
+        try:
+            found[part] = compiled(part, wants="any").value(facts)
+        except Unanswered as none:
+            found[part] = none
+        except Misconfigured:  # a part of something longer, which makes no sense alone
+            continue
+    return list(found.items())
+
+
+def parts_of(text: str) -> list[str]:
+    """The parts of an expression that can be asked on their own, the outermost first, in the order they are written."""
+    text = _bare(text)
+    for operators in _LOGIC:
+        sides = _split(text, operators)
+        if len(sides) > 1:
+            return [part for side in sides for part in parts_of(side)]
+    if text.startswith("!"):
+        return parts_of(text[1:])
+    sides = [_bare(side) for side in _split(text, _COMPARISONS)]
+    return [text, *(side for side in sides if len(sides) > 1 and _NAME.match(side))]
+
+
+_LOGIC: tuple[tuple[str, ...], ...] = (("?", ":"), ("||",), ("&&",))
+_COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", " in ")
+_NAME = re.compile(r"(?!true\b|false\b|null\b|timestamp\(|duration\()[A-Za-z_(]")
+_PIECE = re.compile(
+    r"""[rR]?(?:\"{3}.*?\"{3}|'{3}.*?'{3})|[rR](?:"[^"]*"|'[^']*')|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
+    r"""|\|\||&&|[=!<>]=|\sin\s|//[^\n]*|.""",
+    re.DOTALL,
+)
+"""A text, an operator of two characters, a comment, or one character."""
+
+
+def _split(text: str, operators: tuple[str, ...]) -> list[str]:
+    """The text cut at these operators, where they stand outside of brackets and quotes."""
+    sides, depth = [""], 0
+    for piece in _PIECE.findall(text):
+        depth += (piece in "([{") - (piece in ")]}")
+        if depth == 0 and (piece in operators or f" {piece.strip()} " in operators):
+            sides.append("")
+        else:
+            sides[-1] += piece
+    return [side.strip() for side in sides]
+
+
+def _bare(text: str) -> str:
+    """The text without brackets around all of it."""
+    text = text.strip()
+    while text.startswith("(") and text.endswith(")"):
+        depth = 0
+        for number, piece in enumerate(pieces := _PIECE.findall(text)):
+            depth += (piece == "(") - (piece == ")")
+            if depth == 0 and number < len(pieces) - 1:
+                return text
+        text = text[1:-1].strip()
+    return text
 
 
 @cache
@@ -133,24 +198,15 @@ def _library() -> Any:
 
 @cache
 def _environment() -> Any:
-    cel = _library()
-    kinds = {name: getattr(cel.Type, kind, None) for name, kind in VARIABLES.items()}
-    table = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-    return cel.NewEnv(variables={name: kind or table for name, kind in kinds.items()})
+    kinds = _library().Type
+    types = {"text": kinds.STRING, "int": kinds.INT, "time": kinds.TIMESTAMP, "table": kinds.Map(kinds.STRING, kinds.DYN)}
+    return _library().NewEnv(variables={name: types[kind] for name, kind in VARIABLES.items()})
 
 
 def _compile(text: str, where: str, wants: Wants) -> tuple[Any, list[Problem]]:
     try:
         program = _environment().compile(text)
-    except RuntimeError as error:
-        return None, [Problem(where, str(error))]
-    return program, []
-
-
-def _named(value: Any) -> str:
-    names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a table", type(None): "nothing"}
-    return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _sentence(raw: str) -> str:
-    return raw
+    except _FAILURES as error:
+        return None, complaint(str(error), text, where)
+    wrong = wrong_type(program.return_type().name(), wants)
+    return program, [Problem(where, wrong)] if wrong else []

@@ -111,6 +111,8 @@ def tell(screen: Screen, problems: list[Problem], *, rest: str = "what has none 
     for problem in problems:
         screen.line("warning:" if problem.warning else "wrong:", problem.where)
         screen.line("", problem.what, indent=2)
+        for line in problem.mark.splitlines():
+            screen.line("", line, indent=6)
         screen.line("", problem.hint, indent=2) if problem.hint else None
     wrong = sum(not problem.warning for problem in problems)
     counted = [count(number, noun) for number, noun in ((wrong, "mistake"), (len(problems) - wrong, "warning")) if number]
