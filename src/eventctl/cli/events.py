@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from eventctl.cli.params import LEVEL_NAMES, PATTERN
+from eventctl.cli.params import LEVEL, LEVEL_NAMES, MOMENT, PATTERN
 from eventctl.cli.render import Screen, count, document, json_text, listing
 from eventctl.cli.session import Lister, Session, json_option
-from eventctl.errors import NotFound
+from eventctl.errors import Conflict, NotFound, UsageError
 from eventctl.patterns import matches
 from eventctl.times import format_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eventctl.app import House
     from eventctl.catalog import Catalog, EventType
+    from eventctl.discoveries import Discovery
+    from eventctl.discovery import Scan
+    from eventctl.errors import Problem
 
 SEEN_MAX = 10_000
 SCHEMA_FILE = "envelope-schema.json"
@@ -121,6 +129,127 @@ def schema(session: Session, /, name: str | None, write: bool, output: Path | No
     file = output or Path(SCHEMA_FILE if name is None else f"{name}.schema.json")
     file.write_text(json_text(found) + "\n", encoding="utf-8")
     Screen(session).line("wrote", file)
+
+
+@events.command(short_help="Show what came in that nobody declared, or not like this.")
+@click.argument("wanted", metavar="[TYPE-PATTERN]", required=False, type=PATTERN)
+@click.option("--since", type=MOMENT, metavar="TIME", help="Ingested since then: 30d, or 2026-11-20T10:00:00Z.")
+@click.option("--drift", is_flag=True, help="Only declared types whose payloads are unlike their declaration.")
+@click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many.")
+@json_option
+@click.pass_obj
+def discover(session: Session, /, wanted: str | None, since: int | None, drift: bool, limit: int, as_json: bool) -> None:
+    """List types that nobody declares and payloads that have drifted from their declaration; or show one TYPE with its schema.
+
+    Counts are of the whole log. A list looks at the newest 200 events of a type, one type at the newest 1,000.
+
+    \b
+    eventctl events discover
+    eventctl events discover 'domain.marketing.**' --since 30d
+    eventctl events discover domain.marketing.ad.paused
+    """
+    from eventctl import discoveries
+    from eventctl.cli import discovered
+    from eventctl.cli.wiring import catalog_of
+
+    catalog = catalog_of(session)
+    screen = Screen(session)
+    with session.reading() as store:
+        if wanted is not None and "*" not in wanted:
+            one = _looked(discoveries.look(store.views, catalog, wanted, since=since), wanted, store.views.type_names())
+            if as_json:
+                document(discovered.form(one))
+            else:
+                discovered.show_one(screen, one, catalog.owner(wanted))
+            return
+        found = discoveries.discover(store.views, catalog, pattern=wanted or "**", since=since, drift=drift, limit=limit)
+    if as_json:
+        listing([discovered.form(each) for each in found.items], more=found.more)
+    elif found.items:
+        discovered.show_all(screen, found)
+    else:
+        screen.say(
+            "Every payload is as it is declared." if drift else "Everything that came in is declared, and is as it is declared."
+        )
+
+
+@events.command(short_help="Declare a type that came in undeclared.")
+@click.argument("name", metavar="TYPE")
+@click.option("--domain", metavar="D", help="The domain that takes it in (default: the one in its name).")
+@click.option("--file", type=click.Path(path_type=Path), metavar="PATH", help="Another event_types.toml: a plugin's.")
+@click.option("--level", type=LEVEL, default="operational", metavar="LEVEL", help="How much it matters (default: operational).")
+@click.option("--summary", default="", metavar="TEXT", help="What it means, in a sentence.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written.")
+@json_option
+@click.pass_obj
+def adopt(
+    session: Session,
+    /,
+    name: str,
+    domain: str | None,
+    file: Path | None,
+    level: int,
+    summary: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write the declaration of TYPE, as its newest 1,000 events look, to the end of its domain's event_types.toml.
+
+    The rest of the file stays as it is. Nested payloads get a JSON Schema beside it. Identity and lives are proposed as comments:
+    what an event means only a person can say.
+
+    \b
+    eventctl events adopt domain.marketing.ad.paused --dry-run
+    eventctl events adopt domain.marketing.ad.paused --level workflow
+    """
+    from eventctl import adoption, discoveries, discovery
+    from eventctl.cli import discovered
+    from eventctl.cli.wiring import house_of
+
+    if domain and file:
+        raise UsageError("--domain and --file exclude each other")
+    house, root = house_of(session), session.paths().root
+    scan = discovery.scan(root, {})
+    declared = house.catalog(scan)[0]
+    if declared.declared(name):
+        raise Conflict(f"{name!r} is declared already", where=declared.owner(name), hint="change it there")
+    if declared.entry(name).reserved:
+        raise UsageError(f"{name!r} is in a namespace that is reserved", hint="send it under a name of your own")
+    with session.reading() as store:
+        found = _looked(discoveries.look(store.views, declared, name), name, store.views.type_names())
+    folders = {each.name: root / discovery.DOMAINS / each.name for each in scan.domains}
+    target = file or adoption.place(root, name, domain=domain or "", domains=folders)
+    inside = target.resolve().is_relative_to(root.resolve()) and any(target.parent == folder for folder in folders.values())
+    shown = str(target.relative_to(root)) if inside else str(target)
+    made = adoption.draft(found, target, level=level, summary=summary, shown=shown)
+
+    if not dry_run:
+        adoption.write(made, partial(_mistakes, house, scan, shown if inside else ""))
+    if as_json:
+        document(discovered.adoption_form(made, written=not dry_run))
+    else:
+        discovered.show_adoption(Screen(session), made, written=not dry_run)
+
+
+def _mistakes(house: House, scan: Scan, origin: str, part: Mapping[str, Any]) -> list[Problem]:
+    """What the loader has against a part of the catalog as it would be; `origin` is the file of this workspace that it replaces."""
+    from eventctl import catalog
+
+    if not origin:
+        return [problem for problem in catalog.load([("the file", part)])[1] if not problem.warning]
+    parts = [(name, part if name == origin else data) for name, data in scan.parts]
+    parts += [] if origin in dict(scan.parts) else [(origin, part)]
+    known = house.catalog(scan)[1]
+    return [found for found in house.catalog(replace(scan, parts=parts))[1] if not found.warning and found not in known]
+
+
+def _looked(found: Discovery | None, name: str, known: list[str]) -> Discovery:
+    if found is not None:
+        return found
+    from eventctl.suggest import did_you_mean
+
+    hint = did_you_mean(name, known) or "`eventctl events discover` lists what came in"
+    raise NotFound(f"no event of the type {name!r} is in the log", hint=hint)
 
 
 def _catalog(session: Session) -> Catalog:
