@@ -15,6 +15,7 @@ from eventctl import __version__, client, workspace
 from eventctl.cli.backup import size
 from eventctl.cli.render import Cell, Screen, count, document
 from eventctl.cli.session import Session, Verb, json_option
+from eventctl.cli.status import undeclared_of
 from eventctl.errors import EventctlError
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def _store(paths: Paths) -> Iterator[Check]:
     store = SqliteStore.open(paths.db, role="reader")
     try:
         counts = store.views.counts()
+        unknown = undeclared_of(store)
     finally:
         store.close()
     yield Check("ok", "store", f"{size(paths.db.stat().st_size)}, {count(counts.log_records, 'record')}")
@@ -120,6 +122,9 @@ def _store(paths: Paths) -> Iterator[Check]:
     if counts.outbox_unknown:
         said = f"{count(counts.outbox_unknown, 'effect')} may have happened or not"
         yield Check("warn", "effects", said, "eventctl status")
+    if unknown:
+        shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        yield Check("warn", "types", f"{count(len(unknown), 'event type')} declared by nobody: {shown}", "eventctl events discover")
 
 
 def _runner(paths: Paths) -> Iterator[Check]:

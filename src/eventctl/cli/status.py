@@ -41,12 +41,12 @@ def status(session: Session, /, as_json: bool) -> None:
         counts = store.views.counts()
         cursors = store.views.cursors()
         blamed = _blamed(store)
+        unknown = undeclared_of(store)
         epoch = store.epoch
     if as_json:
         items = [blame._asdict() for blame in blamed]
-        document(
-            {"workspace": str(paths.root), "epoch": epoch, "runner": runner, **_form(counts, cursors), "cartridges": items}
-        )
+        told = {**_form(counts, cursors), "cartridges": items, "undeclared_types": len(unknown)}
+        document({"workspace": str(paths.root), "epoch": epoch, "runner": runner, **told})
         return
     screen = Screen(session)
     screen.title(f"{paths.root}")
@@ -61,6 +61,23 @@ def status(session: Session, /, as_json: bool) -> None:
     for blame in blamed:
         screen.say(f"{blame.id} {blame}: `eventctl cartridge show {blame.path}`")
     _hints(screen, runner, counts, cursors)
+    if unknown:
+        screen.say(undeclared_text(unknown))
+
+
+def _undeclared(store: Store) -> list[str]:
+    """Types in the log that nobody declares, as the pipelines know it; none before they have run."""
+    from eventctl.declared import META, Declared
+    from eventctl.discoveries import undeclared
+
+    written = store.meta(META)
+    return undeclared(store.views, Declared.read(written)) if written else []
+
+
+def undeclared_text(names: Sequence[str]) -> str:
+    """What to say about types that nobody declares."""
+    one = len(names) == 1
+    return f"{names[0] if one else f'{len(names):,} event types'} {'is' if one else 'are'} declared by nobody: `eventctl events discover`"
 
 
 class Blame(NamedTuple):
