@@ -124,7 +124,8 @@ def _store(paths: Paths) -> Iterator[Check]:
         yield Check("warn", "effects", said, "eventctl status")
     if unknown:
         shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
-        yield Check("warn", "types", f"{count(len(unknown), 'event type')} declared by nobody: {shown}", "eventctl events discover")
+        said = f"{count(len(unknown), 'event type')} declared by nobody: {shown}"
+        yield Check("warn", "types", said, "eventctl events discover")
 
 
 def _runner(paths: Paths) -> Iterator[Check]:

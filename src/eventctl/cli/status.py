@@ -65,7 +65,7 @@ def status(session: Session, /, as_json: bool) -> None:
         screen.say(undeclared_text(unknown))
 
 
-def _undeclared(store: Store) -> list[str]:
+def undeclared_of(store: Store) -> list[str]:
     """Types in the log that nobody declares, as the pipelines know it; none before they have run."""
     from eventctl.declared import META, Declared
     from eventctl.discoveries import undeclared
