@@ -77,8 +77,10 @@ class MemoryStore:
     def snapshot(self, keys: Keys) -> Snapshot:
         tables = self.tables
         lives = {key: found for key in keys.lives if (found := self._life(key)) is not None}
-        due = [row for row in tables.notifications.rows.values() if is_due(row, keys.due_before)]
-        silenced = [row for row in tables.notifications.rows.values() if is_silenced(row, keys)]
+        rows = tables.notifications.rows.values()
+        due = [row for row in rows if is_due(row, keys.due_before)] if keys.due_before is not None else []
+        asked = keys.silenced_before is not None or keys.silenced_by is not None
+        silenced = [row for row in rows if is_silenced(row, keys)] if asked else []
         return Snapshot(
             ledger=tables.ledger.pick(keys.ledger),
             lives=lives,
