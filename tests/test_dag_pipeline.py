@@ -15,6 +15,7 @@ from eventctl.breadcrumb import Crumb
 from eventctl.catalog import Catalog, EventType
 from eventctl.contracts import CallFailed
 from eventctl.dag import open_events
+from eventctl.dag.case import state_key
 from eventctl.event import Event
 from eventctl.modules import Code, digest
 from eventctl.store import Keys, Operations, Record, Unit
@@ -155,13 +156,31 @@ def test_history_never_looks_past_the_event() -> None:
 
 
 def test_state_belongs_to_the_declared_key() -> None:
-    world = World(plan(cartridge("note", note, key="payload.slug"), cartridge("by-source", go_on, key="source")))
+    world = World(plan(cartridge("note", note, key=("payload.slug",)), cartridge("by-source", go_on, key=("source",))))
     world.send(slug="api")
     world.send(slug="web")
     world.send(slug="api")
     world.send(slug=42)
     world.step()
     assert [2, 1, 1] == [world.state("note", key)["count"] for key in ("api", "web", "42")]
+
+
+def test_state_belongs_to_several_fields_at_once_or_to_none() -> None:
+    several = cartridge("note", note, key=("payload.slug", "domain"))
+    world = World(plan(several, cartridge("all", note, key=(), settings={"slot": "all"})))
+    for slug in ("api", "api", 'a","b', None, 42):
+        world.send(slug=slug)
+    world.step()
+    keys = ['["api",""]', '["a\\",\\"b",""]', '[null,""]', '[42,""]']
+    assert [2, 1, 1, 1] == [world.state("note", key)["count"] for key in keys]
+    assert 5 == world.state("all", "")["count"]
+
+
+def test_a_key_that_a_sender_makes_long_goes_by_its_beginning_and_a_hash() -> None:
+    one, other = "x" * 1_000 + "a", "x" * 1_000 + "b"
+    keys = {state_key({"payload": {"slug": slug}}, "", ["payload.slug"]) for slug in (one, other)}
+    assert 2 == len(keys)
+    assert {265} == {len(key) for key in keys}
 
 
 def test_undeclared_types_reach_those_who_ask_for_them() -> None:
@@ -760,7 +779,7 @@ async def remind(event: Any, context: Any) -> Any:
 
 
 def test_a_timer_wakes_its_cartridge_alone_with_the_state_of_the_run_that_set_it() -> None:
-    world = World(plan(cartridge("remind", remind, key="payload.slug"), cartridge("note", note)))
+    world = World(plan(cartridge("remind", remind, key=("payload.slug",)), cartridge("note", note)))
     world.send(n=1, slug="api")
     world.send(n=2, slug="api")
     world.step()

@@ -56,7 +56,7 @@ def test_the_folder_and_the_file_give_the_same_manifest(tmp_path):
     one, other = manifest.load(folder(tmp_path)), manifest.load(file(tmp_path, BLOCK + CODE))
     assert one == other
     assert one == manifest.load(tmp_path / "deploy-tracker" / "cartridge.toml")
-    assert ("deploy-tracker", ("deploy",), "entity", "retry", "in-process") == (
+    assert ("deploy-tracker", ("deploy",), ("entity",), "retry", "in-process") == (
         one.id, one.annotates, one.key, one.on_error, one.runs
     )  # fmt: skip
     assert (1_000_000, 64_000_000) == (one.limits.time, one.limits.memory)

@@ -18,7 +18,18 @@ from eventctl.rebuild import rebuild
 from eventctl.retention import HOLD, Keep, Retention
 from eventctl.snapshots import Snapshots
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import Advance, ExceptionRow, LedgerRow, Notification, Operations, OutboxRow, Record, gone_key
+from eventctl.store import (
+    Advance,
+    ExceptionRow,
+    Keys,
+    LedgerRow,
+    Notification,
+    Operations,
+    OutboxRow,
+    Record,
+    StateRow,
+    gone_key,
+)
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import DAY
 
@@ -156,6 +167,17 @@ def test_an_expired_occurrence_leaves_the_ledger(store: SqliteStore) -> None:
     trim(store)
     with sqlite3.connect(store.connection.path) as db:
         assert [(b"b" * 16,)] == db.execute("SELECT key FROM ledger").fetchall()
+
+
+def test_state_goes_when_it_has_expired_and_other_state_stays(store: SqliteStore) -> None:
+    fill(store, 2)
+    rows = [StateRow("c", "over", b"1", NOW), StateRow("c", "later", b"2", NOW + 1), StateRow("c", "never", b"3")]
+    store.commit(Operations(states=[*rows, StateRow("c", "renewed", b"4", NOW)]))
+    store.commit(Operations(states=[StateRow("c", "renewed", b"5")]))
+    asked = Keys(states=[("c", key) for key in ("over", "later", "never", "renewed")])
+    assert 4 == len(store.snapshot(asked).states)
+    trim(store)
+    assert {("c", "later"): b"2", ("c", "never"): b"3", ("c", "renewed"): b"5"} == store.snapshot(asked).states
 
 
 def test_a_snapshot_is_taken_before_the_first_record_goes_and_carries_the_projection(

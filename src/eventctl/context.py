@@ -80,10 +80,14 @@ class TimerSet(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run asked for. `verdict` is "", `dropped` or `quarantined`; `hopeless` says why no further attempt can help."""
+    """What one run asked for. `verdict` is "", `dropped` or `quarantined`; `hopeless` says why no further attempt can help.
+
+    `expires` is when the state under this key may be forgotten (microseconds), None for never.
+    """
 
     annotations: dict[str, bytes] = field(default_factory=dict)
     states: dict[str, bytes] = field(default_factory=dict)
+    expires: int | None = None
     timers: dict[str, TimerSet] = field(default_factory=dict)
     emitted: list[Decoded] = field(default_factory=list)
     verdict: str = ""
@@ -273,6 +277,14 @@ class CartridgeState:
     def set(self, name: str, value: Any) -> None:
         self._context.check_open("state.set")
         self._context.outcome.states[name] = as_json(value, f"the state {name!r}")
+
+    def expire(self, at: int | None) -> None:
+        """Say with what is set that all of it may be forgotten from then on (microseconds of ingestion time).
+
+        For rules only, whose windows come out the same without it: when it goes is up to retention, and a rebuild does not know.
+        """
+        self._context.check_open("state.expire")
+        self._context.outcome.expires = at
 
 
 def as_json(value: Any, what: str) -> bytes:

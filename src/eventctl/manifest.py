@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from eventctl import times
 from eventctl.errors import Misconfigured, Problem
@@ -64,6 +64,21 @@ def _api(number: int) -> int:
         raise ValueError(f"was written for api {number}, and this eventctl has {API}")
     return number
 
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+_KEY_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 8}]}
+
+Key = Annotated[
+    tuple[str, ...],
+    Field(strict=False, max_length=8),
+    BeforeValidator(_listed),
+    AfterValidator(lambda names: tuple(map(_key, names))),
+    WithJsonSchema(_KEY_SCHEMA),
+]
+"""Dotted fields of an event, written as one or as a list; an empty list means one for all events."""
 
 Slots = tuple[Annotated[str, AfterValidator(_slot)], ...]
 
@@ -132,11 +147,11 @@ class _Head(Written):
 
 
 class CodeFile(_Head):
-    """The manifest of a cartridge in code. `key` is the dotted field of the event that its state belongs to."""
+    """The manifest of a cartridge in code. `key` holds the dotted fields of the event that its state belongs to."""
 
     emits: Patterns = ()
     annotates: Annotated[Slots, Field(strict=False)] = ()
-    key: Annotated[str, AfterValidator(_key)] = "entity"
+    key: Key = ("entity",)
     ordered: Literal["entity", "none"] = "entity"
     on_error: Literal["retry", "skip", "disable"] = "retry"
     runs: Literal["in-process", "worker", "sandbox"] = "in-process"
@@ -199,6 +214,8 @@ def read_rule(text: str, where: str = "the rule") -> Manifest:
     if problems:
         raise Misconfigured.listing(with_lines(problems, text, where))
     head = {**_fields(written, _Head), "emits": rule.emits, "annotates": rule.annotates, "rule": rule}
+    if rule.window:
+        head["key"] = rule.window.per
     return Manifest.model_construct({"id", "summary", "consumes", *head}, **head)
 
 

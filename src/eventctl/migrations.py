@@ -84,8 +84,9 @@ FIRST = (
     """,
     """
     CREATE TABLE state (
-      -- Cartridges' memory. Writer: the pipeline's commit. Lives until the cartridge sets it to nothing or is removed.
-      cartridge TEXT NOT NULL, partition INTEGER NOT NULL DEFAULT 0, key TEXT NOT NULL, value BLOB NOT NULL,
+      -- Cartridges' memory. Writer: the pipeline's commit. Lives until the cartridge sets it to nothing or is removed; retention
+      -- deletes what has expired.
+      cartridge TEXT NOT NULL, partition INTEGER NOT NULL DEFAULT 0, key TEXT NOT NULL, value BLOB NOT NULL, expires INTEGER,
       PRIMARY KEY (cartridge, partition, key)) WITHOUT ROWID
     """,
     """

@@ -20,6 +20,9 @@ from eventctl.patterns import Trie
 ROUTES_MAX = 4_096
 """Types whose route is at hand. The shipped catalog has about a hundred; 4,096 take under 1 MB."""
 
+ENTITY = ("entity",)
+"""What state belongs to unless a manifest says otherwise."""
+
 OnError = Literal["retry", "skip", "disable"]
 
 
@@ -27,7 +30,7 @@ OnError = Literal["retry", "skip", "disable"]
 class Cartridge:
     """A cartridge as it runs in one pipeline: its rights, its settings, its code.
 
-    `key` is the dotted field of the event that its state belongs to. `unit` is the file that people know it by; `slots_in` stands
+    `key` holds the dotted fields of the event that its state belongs to, none when it has one for all. `unit` is the file that people know it by; `slots_in` stands
     before its slots where many pipelines of one kind share an event (`ada/` for a member's).
     """
 
@@ -36,7 +39,7 @@ class Cartridge:
     code: Code
     unit: str = ""
     version: str = ""
-    key: str = "entity"
+    key: tuple[str, ...] = ENTITY
     ordered: bool = True
     on_error: OnError = "retry"
     settings: Mapping[str, Any] = field(default_factory=dict)

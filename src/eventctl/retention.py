@@ -43,6 +43,9 @@ _WITH_RECORD = tuple(
     for table in ("annotation", "exception", "outbox")
 )
 _FEED = "DELETE FROM feed WHERE pos <= ? AND pos IN (SELECT pos FROM feed WHERE seq > ? AND seq <= ?)"
+_LEDGER = "DELETE FROM ledger WHERE key IN (SELECT key FROM ledger WHERE expires <= ? LIMIT ?)"
+_STATE = """DELETE FROM state WHERE (cartridge, partition, key) IN
+  (SELECT cartridge, partition, key FROM state WHERE expires <= ? LIMIT ?)"""
 _COUNT = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = CAST(v AS INTEGER) + ?2"
 
 
@@ -85,7 +88,8 @@ class Retention:
     def _begin(self, now: int) -> None:
         self._next = now + EVERY
         self._let_go(now)
-        self._expire_ledger(now)
+        self._expire(_LEDGER, now)
+        self._expire(_STATE, now)
         upto = min(self._wanted(now), self._passed())
         if self.connection.db.execute(_ANY, (upto,)).fetchone():
             Snapshots(self._store).take(now)
@@ -169,12 +173,10 @@ class Retention:
             or 0
         )
 
-    def _expire_ledger(self, now: int) -> None:
+    def _expire(self, statement: str, now: int) -> None:
         while True:
             with self.connection.transaction() as db:
-                gone = db.execute(
-                    "DELETE FROM ledger WHERE key IN (SELECT key FROM ledger WHERE expires <= ? LIMIT ?)", (now, SLICE)
-                ).rowcount
+                gone = db.execute(statement, (now, SLICE)).rowcount
             if gone < SLICE:
                 return
 

@@ -82,7 +82,7 @@ _AFTER_NOTIFICATIONS = (
 )
 _UNSNOOZED = "UPDATE member_view SET snooze_until = NULL, snoozed_by = NULL WHERE snoozed_by = ?"
 _TOUCHED = "INSERT OR IGNORE INTO notification_event VALUES (?,?)"
-_STATE_SET = "INSERT OR REPLACE INTO state (cartridge, key, value) VALUES (?,?,?)"
+_STATE_SET = "INSERT OR REPLACE INTO state (cartridge, key, value, expires) VALUES (?,?,?,?)"
 _STATE_CLEARED = "DELETE FROM state WHERE cartridge = ? AND partition = 0 AND key = ?"
 _TIMER = "INSERT OR REPLACE INTO timer (owner, key, due, body) VALUES (?,?,?,?)"
 _TIMER_CLEARED = "DELETE FROM timer WHERE partition = 0 AND owner = ?1 AND key = ?2 AND (?3 IS NULL OR due = ?3)"

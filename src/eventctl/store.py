@@ -124,11 +124,16 @@ class LedgerRow(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """A cartridge's memory under one key, as JSON; `value` None removes it."""
+    """A cartridge's memory under one key, as JSON; `value` None removes it.
+
+    From `expires` on (microseconds; None: never) it makes no difference to anybody: retention deletes it at some time after, and
+    until then it is read like any other.
+    """
 
     cartridge: str
     key: str
     value: bytes | None
+    expires: int | None = None
 
 
 class TimerRow(NamedTuple):

@@ -93,7 +93,7 @@ OPERATIONS = st.builds(
     cleared=some(st.tuples(PIPELINES, SMALL)),
     annotations=some(st.tuples(SMALL, NAMES, BODIES)),
     ledger=some(st.builds(LedgerRow, NAMES.map(lambda name: name.encode() * 16), SMALL, MOMENTS)),
-    states=some(st.builds(StateRow, NAMES, NAMES, st.none() | BODIES)),
+    states=some(st.builds(StateRow, NAMES, NAMES, st.none() | BODIES, st.none() | MOMENTS)),
     timers=some(st.builds(TimerRow, PIPELINES, NAMES, MOMENTS, BODIES)),
     timers_cleared=some(st.tuples(PIPELINES, NAMES, MAYBE_MOMENT)),
     opened=st.lists(NOTIFICATIONS, max_size=1),

@@ -71,7 +71,7 @@ def show(screen: Screen, card: Card) -> None:
             ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit)), ("runs in", runs or "nothing"),
             ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
             ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
-            ("may call", ", ".join(given.permissions.calls)), ("state by", given.key), ("on error", given.on_error),
+            ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error),
         ],
         indent=2,
     )  # fmt: skip

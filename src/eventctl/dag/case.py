@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from eventctl.catalog import Catalog
 from eventctl.event import SCHEMA_VERSION, Event
-from eventctl.plan import Cartridge, Route
+from eventctl.plan import ENTITY, Cartridge, Route
 from eventctl.store import LogRow
 from eventctl.times import iso
 
 TIMER = "timer.due"
+
+KEY_MAX = 512
+KEY_SHOWN = 200
+"""Characters of a key of state: senders choose what it holds, and it stands in an index."""
 
 
 @dataclass(slots=True)
@@ -66,9 +71,10 @@ class Case:
         """What a cartridge's state is addressed by here."""
         if self.state_key is not None:
             return self.state_key
-        if cartridge.key == "entity":
+        if cartridge.key == ENTITY:
             return self.record.entity or ""
-        return key_value(self.event(catalog), cartridge.key)
+        event = self.event(catalog)
+        return state_key(event.data, event.domain, cartridge.key)
 
 
 def as_event(record: LogRow, catalog: Catalog) -> Event:
@@ -77,16 +83,28 @@ def as_event(record: LogRow, catalog: Catalog) -> Event:
     return Event(record.body, seq=record.seq, at=record.at, principal=record.principal, defaults=defaults)
 
 
-def key_value(event: Event, key: str) -> str:
-    """The field of an event that state belongs to (`domain`, `payload.slug`); text as it is, other values as JSON, absent ""."""
-    if key == "domain":
-        return event.domain
-    value: Any = event.data
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+def state_key(data: Mapping[str, Any], domain: str, fields: Sequence[str]) -> str:
+    """What state is addressed by, given an event's fields and its domain: the value of one field, the values of several, or "".
+
+    A single text stands as it is and absent is ""; everything else is JSON, so that two lists of values never look alike. What is
+    longer than 512 characters goes by its beginning and a hash.
+    """
+    values = [_field(data, domain, name) for name in fields]
+    if len(values) == 1 and (values[0] is None or isinstance(values[0], str)):
+        key = values[0] or ""
+    else:
+        found: Any = values[0] if len(values) == 1 else values
+        key = orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode() if values else ""
+    return key if len(key) <= KEY_MAX else f"{key[:KEY_SHOWN]}#{sha256(key.encode()).hexdigest()}"
+
+
+def _field(data: Mapping[str, Any], domain: str, name: str) -> Any:
+    if name == "domain":
+        return domain
+    value: Any = data
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def timer_body(record: LogRow, state_key: str, body: Mapping[str, Any]) -> bytes:

@@ -29,7 +29,7 @@ def write(case: Case, kept: Kept, overlay: Overlay, operations: Operations, now:
     for slot, value in outcome.annotations.items():
         overlay.annotate(case.record.seq, cartridge.slots_in + slot, value)
     if state is not None:
-        overlay.set_state(owner, state_key, state)
+        overlay.set_state(owner, state_key, state, outcome.expires)
     for key, timer in outcome.timers.items():
         body = timer_body(case.record, state_key, timer.body)
         operations.timers.append(TimerRow(owner, key, timer.due, body))

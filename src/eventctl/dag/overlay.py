@@ -23,6 +23,7 @@ class Overlay:
         self._records: dict[int, LogRow] = {}
         self._states: dict[StateKey, bytes | None] = {}
         self._set: dict[StateKey, bytes | None] = {}
+        self._expires: dict[StateKey, int | None] = {}
         self._answers: dict[str, LogRow] = {}
         self._annotations: dict[int, dict[str, bytes]] = {}
         self._annotated: dict[int, dict[str, bytes]] = {}
@@ -57,9 +58,10 @@ class Overlay:
             data = self._states[at]
         return orjson.loads(data) if data else {}
 
-    def set_state(self, owner: str, key: str, values: Mapping[str, Any]) -> None:
-        """Remember these names and values under a key, and nothing else there."""
+    def set_state(self, owner: str, key: str, values: Mapping[str, Any], expires: int | None = None) -> None:
+        """Remember these names and values under a key, and nothing else there; from `expires` on nobody needs them."""
         self._set[owner, key] = orjson.dumps(values) if values else None
+        self._expires[owner, key] = expires
 
     def answered(self, record: LogRow) -> None:
         """Know the record of an answer."""
@@ -97,7 +99,7 @@ class Overlay:
 
     def write(self, operations: Operations) -> None:
         """What the batch has set, as operations."""
-        operations.states += [StateRow(owner, key, value) for (owner, key), value in self._set.items()]
+        operations.states += [StateRow(*at, value, self._expires[at]) for at, value in self._set.items()]
         operations.annotations += [
             (seq, slot, value) for seq, slots in self._annotated.items() for slot, value in slots.items()
         ]
