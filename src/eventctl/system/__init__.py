@@ -15,7 +15,9 @@ import orjson
 from eventctl.store import Keys, LogRow, Operations, Snapshot
 
 if TYPE_CHECKING:
-    from eventctl.catalog import Catalog, EventType
+    from collections.abc import Sequence
+
+    from eventctl.catalog import EventType
     from eventctl.system.anomaly import Sighting
     from eventctl.system.classification import Classified
     from eventctl.system.trust import Judgement
@@ -47,32 +49,32 @@ class Item:
     """
 
     __slots__ = (
-        "at", "attenuated", "bucket", "data", "entity", "entry", "filed", "judgement", "key", "keyless", "lives", "missing",
-        "moment", "payload", "plain", "principal", "repeat_of", "row", "seq", "sighting", "source", "suspect", "trusted", "type",
-        "why",
+        "__dict__", "at", "bucket", "data", "entity", "entry", "key", "moment", "payload", "plain", "principal", "row",
+        "seq", "sighting", "source", "type",
     )  # fmt: skip
 
-    def __init__(self, row: LogRow, catalog: Catalog, *, why: str = "accept", moment: int = 0, trusted: bool = False) -> None:
+    # What few events have stands here until one has it.
+    filed: Classified
+    lives: Sequence[tuple[str, str, str]] = ()
+    missing: str | None = None
+    keyless: str | None = None
+    repeat_of: int | None = None
+    judgement: Judgement | None = None
+    suspect = attenuated = False
+    why = "accept"
+    trusted = False
+
+    def __init__(self, row: LogRow, entry: EventType) -> None:
         self.row = row
         self.seq, _, self.source, _, self.type, body, self.principal, self.at, self.entity, _, _ = row
-        data: dict[str, Any] = orjson.loads(body)
-        self.data = data
-        self.payload: dict[str, Any] = data.get("payload") or {}
-        self.entry: EventType = catalog.entry(self.type)
-        self.why = why
-        self.moment = moment or self.at
-        self.trusted = trusted
-        self.filed: Classified
-        self.lives: list[tuple[str, str, str]] = []
-        self.key: bytes | None
-        self.missing: str | None
-        self.keyless: str | None
-        self.repeat_of: int | None
-        self.judgement: Judgement | None
-        self.sighting: Sighting | None
-        self.key = self.missing = self.keyless = self.repeat_of = self.judgement = self.sighting = None
-        self.suspect = self.attenuated = self.plain = False
+        self.moment = self.at
+        self.data = data = orjson.loads(body)
+        self.payload: dict[str, Any] = data.get("payload") or _NOTHING
+        self.entry = entry
+        self.key: bytes | None = None
+        self.sighting: Sighting | None = None
         self.bucket = 0
+        self.plain = False
 
     def let_go(self) -> None:
         """Forget the decoded event, unless a stage still reads it.

@@ -27,12 +27,14 @@ class Dedup:
     name = "dedup"
 
     def prepare(self, item: Item, keys: Keys) -> None:
-        key, item.missing = occurrence_key(item.entry, item.data, item.principal)
-        if key is not None:
-            if item.suspect:
-                key = blake2b(item.principal.encode(), key=key, digest_size=16).digest()
-            item.key = key
-            keys.ledger.append(key)
+        key, missing = occurrence_key(item.entry, item.data, item.principal)
+        if key is None:
+            item.missing = missing
+            return
+        if item.suspect:
+            key = blake2b(item.principal.encode(), key=key, digest_size=16).digest()
+        item.key = key
+        keys.ledger.append(key)
 
     def begin(self, snapshot: Snapshot, out: Operations) -> DedupRun:
         return DedupRun(snapshot, out)
@@ -58,8 +60,7 @@ class DedupRun:
         held = self._known.get(key)
         if held is not None and held.expires > item.at:
             return None if held.seq == item.seq else self._repeat(item, held.seq)
-        row = _row((key, item.seq, item.at + item.entry.window))
-        self._known[key] = row
+        self._known[key] = row = _row((key, item.seq, item.at + item.entry.window))
         self._ledger.append(row)
         return None
 

@@ -64,7 +64,7 @@ class Projection:
             if key is None:
                 item.keyless = name
             else:
-                item.lives.append((name, key, role))
+                item.lives = (*item.lives, (name, key, role))
                 keys.lives.append((name, key))
 
     def prepare_due(self, due: Due, keys: Keys) -> None:
