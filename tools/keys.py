@@ -97,6 +97,7 @@ EVENT_TYPES = {
 
 DOMAIN = {
     "summary": "What the domain is about, for whoever reads the file.",
+    "guardian": "Who judges for it, and how: see below.",
     "guardian.judge": "Who judges for it.",
     "guardian.trust": "How strictly its events are judged: `permissive`, `standard` or `strict`. `[trust.domains]` in eventctl.toml goes before it.",
     "autonomy": "What may act without asking.",

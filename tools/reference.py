@@ -134,7 +134,7 @@ def settings_page() -> str:
             path = f"{section}{named}"
             rows = [
                 (key, kind_, shown(defaults.get(key, default)), meant("eventctl.toml", key, keys.SETTINGS))
-                for key, kind_, default in fields(model, path)
+                for key, kind_, default in deep(model, path)
             ]
         parts += [f"### [{section}{named}]", inspect.getdoc(model) or "" if model else "", table(rows)]
     parts += [
@@ -173,6 +173,16 @@ def nested(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, object
         if inner is not None and not path:
             several = not isinstance(field.annotation, type)
             yield from fields(inner, f"{name}.<name>" if several else name)
+
+
+def deep(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, object]]:
+    """Own keys, and in the place of a table those of the table."""
+    for key, kind_, default in fields(model, path):
+        inner = model.model_fields.get(key.removeprefix(f"{path}."))
+        if inner is not None and isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
+            yield from deep(inner.annotation, key)
+        else:
+            yield key, kind_, default
 
 
 def fields(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, object]]:

@@ -250,17 +250,11 @@ def load(path: Path, env: Mapping[str, str] | None = None, *, shown: str = "") -
 def explain(path: Path, env: Mapping[str, str] | None = None, *, shown: str = "") -> list[Shown]:
     """Every setting that holds, with its origin. What looks like a secret is hidden."""
     read = _read(path, env or {}, shown or path.name)
-    rows: list[Shown] = []
-    for section in Settings.model_fields:
-        value = getattr(read.settings, section)
-        names = type(value).model_fields if isinstance(value, Written) else value
-        for name in names:
-            given = read.data.get(section, {}).get(name)
-            if given is None:
-                rows.append(Shown(key_text((section, name)), _as_written(value, name), "default"))
-            else:
-                rows += _leaves((section, name), given, read.origins, shown or path.name)
-    return rows
+    return [
+        row
+        for section in Settings.model_fields
+        for row in _rows((section,), getattr(read.settings, section), read.data.get(section, {}), read, shown or path.name)
+    ]
 
 
 def json_schema() -> dict[str, Any]:
@@ -319,6 +313,19 @@ def _put(data: Mapping[str, Any], key: Key, value: Any) -> dict[str, Any]:
     inner = data.get(str(key[0]))
     below = _put(inner if isinstance(inner, dict) else {}, key[1:], value) if key[1:] else value
     return {**data, str(key[0]): below}
+
+
+def _rows(key: Key, table: Any, given: Any, read: _Read, file: str) -> Iterator[Shown]:
+    """What holds in a table: of a table inside it, each key."""
+    for name in type(table).model_fields if isinstance(table, Written) else table:
+        written, below = given.get(name), (*key, name)
+        inner = getattr(table, name) if isinstance(table, Written) else None
+        if isinstance(inner, Written):
+            yield from _rows(below, inner, written or {}, read, file)
+        elif written is None:
+            yield Shown(key_text(below), _as_written(table, name), "default")
+        else:
+            yield from _leaves(below, written, read.origins, file)
 
 
 def _leaves(key: Key, value: Any, origins: Mapping[Key, str], file: str) -> Iterator[Shown]:

@@ -26,11 +26,8 @@ from eventctl.system.anomaly import (
     Sighting,
     Sightings,
     Unlike,
-    day_of,
-    sighting,
     unlike,
 )
-from eventctl.times import DAY
 
 SLOT = "trust"
 KNOWN_CHANNELS = PLATFORM | {"cli", "socket"}
@@ -130,6 +127,7 @@ class Trust:
         self._rules = [(re.compile(translate(rule.source)), rule.channel, rule) for rule in rules]
         self._judged: dict[Seen, Standing] = {}
         self._unlike: dict[str, Unlike | None] = {}
+        self._pairs: dict[tuple[str, str], Sighting] = {}
         self.anomalies = anomalies or Anomalies()
 
     def judge(self, claim: Claim) -> Judgement:
@@ -166,7 +164,7 @@ class Trust:
         judgement, size, unlike, pair = found
         if pair is not None:
             item.sighting = pair
-            keys.states.append(pair[0])
+            keys.states.append(pair.key)
         if item.trusted:
             return
         if judgement is not ACCEPT:
@@ -213,8 +211,16 @@ class Trust:
             judgement,
             None if odd.oversized == IGNORE else odd.limit(item.type),
             None if odd.unlike_schema == IGNORE else self._unlike[item.type],
-            None if odd.first_seen == IGNORE else sighting(item.type, item.source),
+            None if odd.first_seen == IGNORE else self._pair(item.type, item.source),
         )
+
+    def _pair(self, name: str, source: str) -> Sighting:
+        if len(self._pairs) >= CACHED_MAX:
+            self._pairs.clear()
+        found = self._pairs.get((name, source))
+        if found is None:
+            found = self._pairs[name, source] = Sighting(name, source)
+        return found
 
 
 class TrustRun:
@@ -225,7 +231,7 @@ class TrustRun:
 
     def __init__(self, anomalies: Anomalies, snapshot: Snapshot, out: Operations) -> None:
         self._sightings = Sightings(snapshot, out)
-        self._days = self._sightings.days
+        self._until = self._sightings.until
         self._out = out
         self._new = (
             Judgement("accept") if anomalies.first_seen == IGNORE else Judgement(_OUTCOMES[anomalies.first_seen], (FIRST_SEEN,))
@@ -233,12 +239,11 @@ class TrustRun:
 
     def judge(self, item: Item) -> Verdict | None:
         pair, judgement = item.sighting, item.judgement
-        if pair is not None and self._days.get(pair) != item.at // DAY and (judgement is None or judgement.outcome not in ENDS):
-            day = day_of(item.at)
-            if not item.trusted and self._sightings.new(pair, day):
+        if pair is not None and self._until.get(pair, 0) <= item.at and (judgement is None or judgement.outcome not in ENDS):
+            if not item.trusted and self._sightings.new(pair, item.at):
                 judgement = self._new if judgement is None else graver(judgement, self._new)
             if judgement is None or judgement.outcome not in ENDS:
-                self._sightings.note(pair, day)
+                self._sightings.note(pair, item.at)
         return None if judgement is None else self._end(item, judgement)
 
     def _end(self, item: Item, judgement: Judgement) -> Verdict | None:
