@@ -81,11 +81,12 @@ def draft(found: Discovery, file: Path, *, level: int = 1, summary: str = "", sh
     """The declaration of what was found, for the end of `file`. Writes nothing. Raises `UsageError`, `Misconfigured`."""
     file = file.resolve()  # a link to the file is kept, and what it leads to is edited
     before: bytes | None = None
+    written: Any = ()
     namespace = ".".join(found.type.split(".")[: 2 if found.type.startswith("domain.") else 1])
     if file.exists():
         origin, data = read_part(file, shown=shown)
         before = read_regular(file, FILE_MAX)
-        namespace = str(data.get("namespace", ""))
+        namespace, written = str(data.get("namespace", "")), data.get("types", ())
         if not namespace:
             raise Misconfigured("has no namespace", where=origin, hint='namespace = "…" in its first line')
     if not found.type.startswith(f"{namespace}."):
@@ -93,6 +94,9 @@ def draft(found: Discovery, file: Path, *, level: int = 1, summary: str = "", sh
             f"{found.type!r} is outside the namespace of this file, which is {namespace!r}", where=shown or str(file)
         )
     name = found.type.removeprefix(f"{namespace}.")
+    if name in written:
+        hint = "`eventctl config check` says why it does not hold"
+        raise Conflict(f"{found.type!r} is written there already", where=shown or str(file), hint=hint)
     simple = _simple(found.shape)
     schema_file = None if simple is not None else file.parent / f"{name}.schema.json"
     block = "" if before is not None else f"namespace = {quoted(namespace)}\n"
@@ -113,13 +117,21 @@ def write(adoption: Adoption, check: Callable[[Mapping[str, Any]], list[Problem]
             made.append(adoption.schema_file)
         aside = _aside(adoption)
         made.append(aside)
-        _confirm(adoption, check(read_part(aside, shown=str(adoption.file))[1]))
+        _confirm(adoption, check(_read(aside, adoption)))
         aside.replace(adoption.file)
     except BaseException:
         for path in made:
             path.unlink(missing_ok=True)
         raise
     _sync(adoption.file.parent)
+
+
+def _read(aside: Path, adoption: Adoption) -> dict[str, Any]:
+    try:
+        return read_part(aside, shown=str(adoption.file))[1]
+    except Misconfigured as error:
+        hint = "add it by hand: `--dry-run` prints the block"
+        raise Misconfigured(f"cannot take a block at its end: {error.what}", where=error.where, hint=hint) from error
 
 
 def _confirm(adoption: Adoption, problems: list[Problem]) -> None:
