@@ -130,6 +130,16 @@ def _expired(pipeline: str, reason: str, now: int) -> Record:
     return announce("system.pipeline.expired", {"pipeline": pipeline, "reason": reason}, now=now, by="runner", entity=pipeline)
 
 
+class Planned(NamedTuple):
+    """The system pipeline, the plans of the others by name, what they share, and what was left out."""
+
+    system: SystemPipeline
+    plans: Mapping[str, Plan]
+    catalog: Catalog
+    modules: Modules
+    problems: Sequence[Problem]
+
+
 class House:
     """What a workspace's pipelines are built from. Settings and plugins are read once, when they are first asked for."""
 
@@ -170,6 +180,21 @@ class House:
         ageing = self.settings()[0].ageing.value()
         return catalogs.load([*self.plugins.event_types, *found.parts], ageing=ageing)
 
+    def scan(self, store: Store | None = None) -> Scan:
+        """What stands in the workspace now; `store` knows what has been read before and what is switched off."""
+        return discovery.scan(self.paths.root, _with_plugged(store.units() if store else {}, self.plugins))
+
+    def planned(self, scan: Scan) -> Planned:
+        """The parts of the pipelines that would run what was found. Nothing is written, and no code loaded."""
+        given, problems = self.settings()
+        catalog, undeclared = self.catalog(scan)
+        composed = compose(scan, catalog, enable=given.enable, plugged=self.plugins.cartridges)
+        wrong = [*problems, *undeclared, *composed.problems]
+        return Planned(self._system(given, catalog, scan), composed.plans, catalog, self._modules, wrong)
+
+    def _system(self, given: Settings, catalog: Catalog, scan: Scan) -> SystemPipeline:
+        return SystemPipeline(catalog, _trust(given, scan), _correlation(given))
+
     def build(self, store: Store, running: Built | None = None) -> Built:
         """Pipelines from the files as they are now; `running` are those that their counters are taken over from.
 
@@ -185,7 +210,7 @@ class House:
         plans = {name: old.plan for name, old in before.items()}
         failures = trial(plans, composed.plans, self._modules, self._crumb)
         self._modules.keep([cartridge.code for plan in (*plans.values(), *composed.plans.values()) for cartridge in plan])
-        pipelines: list[Pipeline] = [SystemPipeline(catalog, _trust(given, scan), _correlation(given))]
+        pipelines: list[Pipeline] = [self._system(given, catalog, scan)]
         standing = [cursor.pipeline for cursor in store.cursors() if cursor.pipeline not in composed.plans]
         for name, plan in (composed.plans | emptied(scan, standing)).items():
             counted = before[name].invocations if name in before else None
