@@ -71,10 +71,32 @@ def test_a_domain_may_have_its_own_strictness():
     assert "quarantine" == trust.judge(claim("http:x", domain="helpdesk")).outcome
 
 
+def test_a_channel_may_have_its_own_strictness_and_of_two_the_stricter_holds():
+    trust = Trust("standard", channels={"http": "strict", "redis": "permissive"}, domains={"lab": "permissive", "bank": "strict"})
+    assert "quarantine" == trust.judge(claim("http:x")).outcome
+    assert "accept" == trust.judge(claim("redis:x")).outcome
+    assert "flag" == trust.judge(claim("peer:x")).outcome
+    assert "quarantine" == trust.judge(claim("http:x", domain="lab")).outcome
+    assert "quarantine" == trust.judge(claim("redis:x", domain="bank")).outcome
+    assert "accept" == trust.judge(claim("redis:x", domain="lab")).outcome
+
+
+@pytest.mark.parametrize(("home", "outcome"), [("lab", "accept"), ("", "quarantine"), ("bank", "quarantine")])
+def test_the_name_of_a_lax_domain_on_an_event_opens_nothing(home, outcome):
+    trust = Trust("strict", domains={"lab": "permissive"})
+    assert outcome == trust.judge(claim("http:stranger", domain="lab")._replace(home=home)).outcome
+
+
+@pytest.mark.parametrize("verdict", ["accept", "flag", "attenuate", "quarantine", "reject"])
+def test_a_rule_may_have_every_verdict(verdict):
+    trust = Trust("strict", rules=[Rule("cron-*", "http", verdict)])
+    assert verdict == trust.judge(claim("http:x", source="cron-daily")).outcome
+
+
 def test_a_flag_is_an_annotation_beside_the_event_and_it_goes_on():
     world = World()
     seq = world.tell("shop.build.passed", principal="http:stranger")
-    assert {"verdict": "flag", "reasons": ["unknown_source"]} == world.annotation(seq, "trust")
+    assert {"verdict": "flag", "reasons": ["unknown_source", "first_seen"]} == world.annotation(seq, "trust")
     assert [(seq, "shop.build.passed", "accept")] == world.feed()
 
 
