@@ -26,6 +26,8 @@ from eventctl.modules import Code, LoadFailed, Modules
 from eventctl.obeyed import warnings
 from eventctl.patterns import matches
 from eventctl.plan import Cartridge, Plan
+from eventctl.rulecheck import rule_mistakes
+from eventctl.ruling import Shared, process_of, slots
 from eventctl.suggest import did_you_mean
 from eventctl.trampoline import Crumb, Place
 
@@ -98,6 +100,7 @@ class _Composing:
         self._enable = enable
         self._library: dict[str, Found] = {}
         self._problems: list[Problem] = []
+        self._shared = Shared()
         self._owners = {found.manifest.id: found.owner for found in scan.found if found.scope == "domain"}
         for found in scan.found:
             if found.scope == "library":
@@ -192,11 +195,13 @@ class _Composing:
         for found in place.found:
             problems = [*self._mistakes(place, found), *self._foreign(found, here)]
             settings, wrong = self._settings(place, found)
-            if problems or wrong:
-                self._problems += [*problems, *wrong]
+            self._problems += [*problems, *wrong]
+            if any(not problem.warning for problem in [*problems, *wrong]):
                 members.refused.add(found.manifest.id)
                 continue
-            cartridge = _instance(place, found, settings)
+            if found.manifest.rule is not None and found.manifest.rule.shaping:
+                continue  # the system pipeline runs it, as data
+            cartridge = _instance(place, found, settings, self._shared)
             members.standing.append((_node(found, cartridge), cartridge))
         return members
 
@@ -227,7 +232,9 @@ class _Composing:
         for pattern in manifest.emits:
             problem = self._emits(place, found, pattern)
             if problem:
-                yield Problem(f"{where}: emits", *problem)
+                yield Problem(f"{where}: {'emits' if manifest.rule is None else 'emit.event'}", *problem)
+        if manifest.rule is not None:
+            yield from rule_mistakes(found.scope, found.owner, manifest, self._catalog, where)
 
     def _emits(self, place: _Place, found: Found, pattern: str) -> tuple[str, str] | None:
         """Why a cartridge may not say that it emits this, and what to do; None when it may."""
@@ -253,27 +260,27 @@ class _Composing:
                 yield Problem(f"{found.path}: requires", what, "consume the events of that domain instead")
 
 
-def _instance(place: _Place, found: Found, settings: Mapping[str, Any]) -> Cartridge:
-    manifest = found.manifest
+def _instance(place: _Place, found: Found, settings: Mapping[str, Any], shared: Shared) -> Cartridge:
+    manifest, rule = found.manifest, found.manifest.rule
     borrowed = found.scope == "library" and place.pipeline != WORKSPACE
     personal = found.scope == "personal"
     rights = Rights(
         pipeline=place.pipeline,
         cartridge=f"{found.owner}/{manifest.id}" if personal else manifest.id,
         emits=manifest.emits,
-        annotates=manifest.annotates,
+        annotates=slots(manifest),
         calls=manifest.permissions.calls,
         audiences=_audiences(place, found),
     )
     return Cartridge(
         rights=rights,
         consumes=manifest.consumes,
-        code=found.code,
+        code=found.code if rule is None else Code(hash=found.code.hash, process=process_of(rule, manifest, shared)),
         unit=found.path,
         version=manifest.version,
         key=manifest.key,
         ordered=manifest.ordered == "entity",
-        on_error=manifest.on_error,
+        on_error=manifest.on_error if rule is None else "suspend",
         settings=settings,
         limit_s=manifest.limits.time / 1e6 if manifest.limits.time else None,
         slots_in=f"{found.owner}/" if personal else f"{place.domain}/" if borrowed else "",
@@ -289,8 +296,8 @@ def _audiences(place: _Place, found: Found) -> tuple[str, ...]:
 
 def _node(found: Found, cartridge: Cartridge) -> Node:
     manifest = found.manifest
-    slots = tuple(cartridge.slots_in + slot for slot in manifest.annotates)
-    return Node(cartridge.id, found.path, manifest.consumes, slots, manifest.after, manifest.requires)
+    owned = tuple(cartridge.slots_in + slot for slot in slots(manifest))
+    return Node(cartridge.id, found.path, manifest.consumes, owned, manifest.after, manifest.requires)
 
 
 def trial(old: Mapping[str, Plan], new: Mapping[str, Plan], modules: Modules, crumb: Crumb) -> list[Problem]:

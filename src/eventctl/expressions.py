@@ -50,7 +50,7 @@ class Facts:
         now: int = 0,
         principal: str = "",
     ) -> None:
-        self._known = {
+        self._known: dict[str, Any] = {
             "event": data.get("event") or "",
             "source": data.get("source") or "",
             "level": int(level),

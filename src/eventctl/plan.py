@@ -23,7 +23,9 @@ ROUTES_MAX = 4_096
 ENTITY = ("entity",)
 """What state belongs to unless a manifest says otherwise."""
 
-OnError = Literal["retry", "skip", "disable"]
+OnError = Literal["retry", "skip", "disable", "suspend"]
+"""`suspend` is for rules without code: the event goes on, and the rule is switched off when it goes on like that."""
+
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,13 +66,17 @@ NOWHERE = Route()
 
 
 class Plan:
-    """The cartridges of one pipeline in their order. Never changes; a reload makes another one."""
+    """The cartridges of one pipeline in their order. Never changes; a reload makes another one.
+
+    `fallible` is whether there are rules whose errors count.
+    """
 
     def __init__(self, pipeline: str, cartridges: Sequence[Cartridge], graph: Graph, *, routes_max: int = ROUTES_MAX) -> None:
         self.pipeline = pipeline
         self.graph = graph
         self._rank = {name: (level, at) for level, names in enumerate(graph.levels) for at, name in enumerate(names)}
         self._by_id = {cartridge.id: cartridge for cartridge in cartridges if cartridge.id in self._rank}
+        self.fallible = any(cartridge.on_error == "suspend" for cartridge in self._by_id.values())
         self._trie: Trie[str] = Trie()
         for cartridge in self._by_id.values():
             for pattern in cartridge.consumes:

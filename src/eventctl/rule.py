@@ -7,7 +7,7 @@ cartridges in the pipeline of their owner; rules that *shape* (set, group, silen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -18,6 +18,7 @@ from eventctl import expressions, times
 from eventctl.errors import Problem
 from eventctl.lives import field_path, is_audience
 from eventctl.shapes import STORED, Duration, LevelNumber, Strings, TypeName, Written
+from eventctl.templates import mistakes as template_mistakes
 
 LATENESS_MAX = times.WEEK
 """Windows count in the event's own time, and an event that came later than this after its time is not counted by any."""
@@ -289,6 +290,18 @@ class Rule(Written):
         """The slots that it writes, when it speaks."""
         return (self.annotate.slot,) if self.annotate else ()
 
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """Every template with its key, those in lists and tables too."""
+        for name in self.effects:
+            effect = getattr(self, name)
+            for field in effect.model_fields_set if isinstance(effect, Written) else ():
+                yield from _texts(getattr(effect, field), f"{name}.{field}")
+
+    def texts(self) -> Iterator[str]:
+        """Every expression and template."""
+        yield from filter(None, (self.when, *(getattr(self.window, name) for name in _EXPRESSIONS if self.window)))
+        yield from (text for _, text in self.templates())
+
     @model_validator(mode="after")
     def _sensible(self) -> Rule:
         for sentence in self._senseless():
@@ -317,19 +330,32 @@ class Rule(Written):
 
 
 def mistakes(rule: Rule, where: str) -> list[Problem]:
-    """What is wrong in a rule's expressions, each with its key."""
+    """What is wrong in a rule's expressions and templates, each with its key."""
     problems = list(expressions.mistakes(rule.when, f"{where}: when")) if rule.when else []
-    for name, wants in _WANTS.items():
+    for name in _EXPRESSIONS:
         text = getattr(rule.window, name) if rule.window else None
         if text is not None:
-            problems += expressions.mistakes(text, f"{where}: window.{name}", _wants(rule, name, wants))
+            problems += expressions.mistakes(text, f"{where}: window.{name}", _wants(rule, name))
+    for key, text in rule.templates():
+        problems += [Problem(f"{where}: {key}", what, hint) for what, hint in template_mistakes(text, window=bool(rule.window))]
     return problems
 
 
-_WANTS: dict[str, expressions.Wants] = {
-    "distinct": "any", "after": "bool", "then": "bool", "expect": "bool", "until": "bool", "value": "any",
-}  # fmt: skip
+_EXPRESSIONS = ("distinct", "after", "then", "expect", "until", "value")
 
 
-def _wants(rule: Rule, name: str, wants: expressions.Wants) -> expressions.Wants:
-    return "number" if name == "value" and rule.window and rule.window.kind == "rate" else wants
+def _wants(rule: Rule, name: str) -> expressions.Wants:
+    if name not in ("distinct", "value"):
+        return "bool"
+    return "number" if rule.window and rule.window.kind == "rate" else "any"
+
+
+def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{key}.{name}")
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{key}[{number}]")

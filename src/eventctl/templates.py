@@ -6,17 +6,45 @@ What an event holds is data from strangers: a value that stands in braces itself
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
+from eventctl.suggest import did_you_mean
+
 _FIELD = re.compile(r"\{([a-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)\}")
+_BRACES = re.compile(r"\{([^{}]*)\}")
+
+WINDOW = "window"
+WINDOW_FIELDS = ("window.count", "window.since", "window.value")
+ROOTS = ("annotations", "caused_by", "description", "domain", "entity", "event", "hops", "id", "level", "now", "payload", "rule",
+         "source", "timestamp", "trace", "visibility")  # fmt: skip
+"""What a template may name; `window` too where there is one."""
 
 
 def fields(template: str) -> list[str]:
     """The dotted paths that a template names."""
     return _FIELD.findall(template)
+
+
+def mistakes(template: str, *, window: bool = False) -> Iterator[tuple[str, str]]:
+    """What is in braces and can be filled with nothing: a sentence and a hint for each. `window` says that there is one."""
+    for found in _BRACES.findall(template):
+        root = found.split(".")[0]
+        if not _FIELD.fullmatch(f"{{{found}}}"):
+            yield (
+                f"{{{found[:40]}}} is no field: braces hold a dotted name",
+                "one is {payload.name}; a template computes nothing",
+            )
+        elif root == WINDOW and not window:
+            yield "{window...} is what a window counted, and this rule has none", "give it a [window]"
+        elif root == WINDOW and found not in WINDOW_FIELDS:
+            yield f"a window has no {found.partition('.')[2]!r}", f"it has {', '.join(f'{{{name}}}' for name in WINDOW_FIELDS)}"
+        elif root not in (*ROOTS, WINDOW):
+            yield f"an event has no {root!r}", did_you_mean(root, ROOTS)
+        elif root in ("payload", "annotations") and root == found:
+            yield f"{{{root}}} is a whole table", f"name one of its fields, like {{{root}.name}}"
 
 
 def render(template: str, data: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import orjson
 
 from eventctl.advance import Tally
-from eventctl.dag import effects
+from eventctl.dag import effects, faults
 from eventctl.dag.case import Case, Notes, timer_case, timer_owner
 from eventctl.dag.open_events import OpenEvents
 from eventctl.dag.overlay import Overlay, StateKey
@@ -54,7 +54,8 @@ class Batch:
         ]
         self._overlay.fetch(records=[item.seq for item in ours])
         self._overlay.fetch(records=[about for item in ours if (about := self._about(item)) is not None])
-        self._overlay.fetch(states=[key for item in ours for key in self._states(item)])
+        own = [(self._name, faults.STATE)] if plan.fallible and ours else []
+        self._overlay.fetch(states=[*own, *(key for item in ours for key in self._states(item))])
 
     def take(self, item: FeedRow) -> None:
         """Plan one item."""
@@ -185,6 +186,8 @@ class Batch:
             self._tally.move("waiting", result.state)
         else:
             self._tally.count(result.state)
+        if result.state not in ("waiting", "retry"):
+            self._blame(case, result)
         self._switch_off(result)
         self._out.outbox += result.owed
         if result.state in ("waiting", "retry"):
@@ -231,6 +234,21 @@ class Batch:
     def _end(self, row: ExceptionRow) -> None:
         self._open.remove(row.seq)
         self._rows[row.seq] = row
+
+    def _blame(self, case: Case, result: Result) -> None:
+        """Count what rules had no answer for; who never has one is to be switched off."""
+        if not self._runs.plan.fallible:
+            return
+        known = faults.read(self._overlay.state(self._name, faults.STATE))
+        changed = faults.answered(known, (kept.cartridge.id for kept in result.kept))
+        for name, reason in result.unanswered.items():
+            cartridge = self._runs.plan.get(name)
+            if cartridge is not None:
+                off = faults.failed(known, name, cartridge.code.hash, reason, case.record.seq, self._now)
+                result.disabled |= {name: off} if off else {}
+                changed = True
+        if changed:
+            self._overlay.set_state(self._name, faults.STATE, faults.kept(known))
 
     def _switch_off(self, result: Result) -> None:
         """A cartridge that wants to be disabled on an error runs no more, and its file says why."""

@@ -39,8 +39,9 @@ def write(case: Case, kept: Kept, overlay: Overlay, operations: Operations, now:
 
 def passed_over(pipeline: str, case: Case, result: Result, overlay: Overlay) -> None:
     """Say beside the event who did not run for it, where no dead letter says so."""
-    if result.skipped and result.state != "dead":
-        overlay.annotate(case.record.seq, f"skipped:{pipeline}", orjson.dumps(result.skipped))
+    skipped = result.unanswered | (result.skipped if result.state != "dead" else {})
+    if skipped:
+        overlay.annotate(case.record.seq, f"skipped:{pipeline}", orjson.dumps(skipped))
 
 
 def news(pipeline: str, case: Case, result: Result, given_up: dict[str, str], now: int) -> Iterator[Record]:

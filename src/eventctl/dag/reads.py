@@ -13,9 +13,10 @@ from eventctl.context import CartridgeContext
 from eventctl.contracts import CallFailed
 from eventctl.dag.case import Case, as_event
 from eventctl.dag.overlay import Overlay
+from eventctl.event import HOPS_MAX
 from eventctl.ids import outbox_id
 from eventctl.plan import Cartridge, Plan
-from eventctl.store import OutboxRow
+from eventctl.store import LogRow, OutboxRow
 from eventctl.trampoline import PARK, Ask, Mistake
 
 STAGES = frozenset({"trust", "dedup", "enrichment", "correlation", "classification", "projection"})
@@ -62,7 +63,18 @@ class Reads:
                 return []
             rows = self._overlay.history(entity, self._case.record.seq, limit, pattern)
             return [as_event(row, self._catalog) for row in rows]
+        if ask.verb == "descends":
+            return self._descends()
         return self._annotations()
+
+    def _descends(self) -> bool:
+        """Whether the event follows, however far, from one that this cartridge has emitted."""
+        record: LogRow | None = self._case.record
+        for _ in range(HOPS_MAX + 1):
+            if record is None or record.source == self._cartridge.rights.name:
+                return record is not None
+            record = self._overlay.record(record.caused_by) if record.caused_by is not None else None
+        return False
 
     def state(self) -> dict[str, Any]:
         """What the cartridge remembers under this event's key."""

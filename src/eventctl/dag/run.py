@@ -98,7 +98,10 @@ class Turn(NamedTuple):
 
 @dataclass(slots=True)
 class Result:
-    """How an event's run ended. `kept` are the effects to commit, `owed` the calls; `skipped` says who was left out and why."""
+    """How an event's run ended. `kept` are the effects to commit, `owed` the calls; `skipped` says who was left out and why.
+
+    `unanswered` says which rules had no answer, and why.
+    """
 
     state: str = "applied"
     cartridge: str = ""
@@ -107,6 +110,7 @@ class Result:
     kept: list[Kept] = field(default_factory=list)
     owed: list[OutboxRow] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    unanswered: dict[str, str] = field(default_factory=dict)
     disabled: dict[str, str] = field(default_factory=dict)
 
 
@@ -218,7 +222,9 @@ class Runs:
                 continue
             name, reason = cartridge.id, hopeless or failure_text(ended.error or Mistake(hopeless))
             notes.attempts[name] = notes.attempts.get(name, 0) + 1
-            if cartridge.on_error == "skip":
+            if cartridge.on_error == "suspend":
+                result.unanswered[name] = reason
+            elif cartridge.on_error == "skip":
                 result.skipped[name] = reason
             elif cartridge.on_error == "disable":
                 result.disabled[name] = notes.dead[name] = reason

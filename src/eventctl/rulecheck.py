@@ -1,0 +1,51 @@
+"""What can be wrong with a rule in its place: with whose it is, and with the event types that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eventctl.catalog import Catalog
+from eventctl.errors import Problem
+from eventctl.manifest import Manifest
+from eventctl.patterns import is_type, matches
+from eventctl.rule import Rule
+from eventctl.suggest import did_you_mean
+
+PERSONAL = ("notify", "annotate", "silence")
+"""The effects of a member's rule: it speaks to its member, and changes nothing for anybody else."""
+
+
+def rule_mistakes(scope: str, owner: str, manifest: Manifest, catalog: Catalog, where: str) -> Iterator[Problem]:
+    """Mistakes and warnings about the rule of a manifest that stands in a library, with a domain or with a member."""
+    rule = manifest.rule
+    if rule is None:
+        return
+    for number, pattern in enumerate(manifest.consumes):
+        yield from _consumed(pattern, catalog, f"{where}: consumes[{number}]")
+    if scope == "personal":
+        yield from _personal(rule, owner, where)
+    if rule.propose is not None and not catalog.declared(rule.propose.emits):
+        what = f"no event_types.toml declares {rule.propose.emits!r}"
+        yield Problem(f"{where}: propose.emits", what, did_you_mean(rule.propose.emits, catalog.types()))
+
+
+def _consumed(pattern: str, catalog: Catalog, where: str) -> Iterator[Problem]:
+    if pattern == "**" or any(matches(pattern, name) for name in catalog.types()):
+        return
+    if is_type(pattern):
+        what = f"{pattern!r} is a type that no one declares, so that it may never come"
+        hint = did_you_mean(pattern, catalog.types()) or "declare it in event_types.toml, or `eventctl events adopt` it"
+        yield Problem(where, what, hint)
+    else:
+        hint = did_you_mean(pattern, {f"{name.rpartition('.')[0]}.*" for name in catalog.types()})
+        yield Problem(where, f"{pattern!r} chooses no declared type: only events that nobody has declared", hint, warning=True)
+
+
+def _personal(rule: Rule, owner: str, where: str) -> Iterator[Problem]:
+    for name in rule.effects:
+        if name not in PERSONAL:
+            what = f"a member's rule does not [{name}]: it can {', '.join(PERSONAL[:-1])} and {PERSONAL[-1]}"
+            yield Problem(f"{where}: {name}", what, "a domain's or the library's rule can")
+    audience = rule.notify.audience if rule.notify else ""
+    if audience not in ("", f"member:{owner}"):
+        yield Problem(f"{where}: notify.audience", f"a member's rule tells its member, not {audience!r}", "leave audience out")
