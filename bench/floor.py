@@ -17,7 +17,6 @@ from pydantic import BaseModel
 
 from bench.workload import ENTITIES, NOTIFYING, SOURCES
 
-BATCH = 500
 SCHEMA = """
 CREATE TABLE log(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE cursor(name TEXT PRIMARY KEY, seq INTEGER NOT NULL);
@@ -134,12 +133,12 @@ class Steps:
         return self.project(event)
 
 
-def consume(connection: sqlite3.Connection, count: int) -> None:
-    """Work the log off."""
+def consume(connection: sqlite3.Connection, count: int, batch: int) -> None:
+    """Work the log off, so many events to a commit."""
     steps, validate, at = Steps(), Envelope.model_validate_json, 0
     connection.execute("INSERT OR IGNORE INTO cursor VALUES('system', 0)")
     while at < count:
-        got = connection.execute("SELECT seq, body FROM log WHERE seq > ? ORDER BY seq LIMIT ?", (at, BATCH)).fetchall()
+        got = connection.execute("SELECT seq, body FROM log WHERE seq > ? ORDER BY seq LIMIT ?", (at, batch)).fetchall()
         rows = [row for _, body in got if (row := steps(validate(body))) is not None]
         at = got[-1][0]
         connection.execute("BEGIN IMMEDIATE")

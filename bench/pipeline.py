@@ -5,16 +5,21 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import orjson
+
 from bench import floor, workload
 from bench.appending import append, record
 from bench.figures import Figure, Spent, by_cpu, figure, ratios, spent
 from eventctl import catalog
+from eventctl.runner import LIMIT, LOG_BATCHES
 from eventctl.sqlite_store import SqliteStore
+from eventctl.store import Record
 from eventctl.system_pipeline import SystemPipeline
-from eventctl.times import now_us
+from eventctl.times import now_us, parse_iso
 
 COUNT = 20_000
-BATCH = 500
+BATCH = LIMIT * LOG_BATCHES
+APPENDED_AT_ONCE = 500
 FILLED_AT_ONCE = 10_000
 
 
@@ -25,8 +30,8 @@ def measure(rounds: int) -> list[Figure]:
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="eventctl-bench-") as folder:
             connection = floor.open_log(Path(folder) / "floor.db", "NORMAL")
-            floor.append(connection, bodies, BATCH)
-            floors.append(spent(floor.consume, connection, COUNT))
+            floor.append(connection, bodies, APPENDED_AT_ONCE)
+            floors.append(spent(floor.consume, connection, COUNT, BATCH))
             store = filled(Path(folder) / "state" / "state.db", bodies)
             ours.append(spent(work_off, SystemPipeline(declared()), store))
             found = [floor.count(connection), store.views.counts().notifications_open]
@@ -55,8 +60,14 @@ def filled(path: Path, bodies: list[bytes]) -> SqliteStore:
 def fill(path: Path, bodies: list[bytes]) -> None:
     appender = SqliteStore.create(path, role="appender", checkpointer=True, reserve_bytes=0)
     for start in range(0, len(bodies), FILLED_AT_ONCE):
-        append(appender, [record(body) for body in bodies[start : start + FILLED_AT_ONCE]])
+        append(appender, [as_it_happened(body) for body in bodies[start : start + FILLED_AT_ONCE]])
     appender.close()
+
+
+def as_it_happened(body: bytes) -> Record:
+    """The record of an event that came in when it happened: what is older than a week is history, and correlation leaves it out."""
+    one = record(body)
+    return one._replace(at=parse_iso(orjson.loads(body)["timestamp"]))
 
 
 def work_off(pipeline: SystemPipeline, store: SqliteStore) -> None:

@@ -39,7 +39,7 @@ from eventctl.plugins import Plugins
 from eventctl.principal import ROLES, Principal
 from eventctl.reload import Built, Reload
 from eventctl.retention import Keep, Retention
-from eventctl.runner import Clock, Engine, MachineClock, StepReport, Wake
+from eventctl.runner import LOG_BATCHES, Clock, Engine, MachineClock, StepReport, Wake
 from eventctl.settings import Settings
 from eventctl.sqlite_store import SqliteStore
 from eventctl.store import Appended, Operations, Record, Store, Unit
@@ -106,6 +106,7 @@ def running(
             wake=wake,
             reload=reload,
             limit=given.runner.batch,
+            log_limit=LOG_BATCHES * given.runner.batch,
         )
         engine.chore = Upkeep(store, Keep(given.retention.events, given.retention.size), engine).work
         yield Running(engine, store, built.problems)

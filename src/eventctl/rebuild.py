@@ -19,7 +19,7 @@ from eventctl.system_pipeline import SystemPipeline
 
 COPIED = 1_000
 PIECE_BYTES = 4 << 20
-BATCH = 500
+BATCH = 2_000
 TIMERS_MAX = 1_000_000
 
 
