@@ -181,7 +181,7 @@ class SqliteViews:
 
     @guarded
     def types_seen(self, *, limit: int = 200, since: int | None = None) -> list[TypeSeen]:
-        begin = "" if since is None else "AND seq >= (SELECT min(seq) FROM log WHERE at >= ?)"
+        begin = "" if since is None else "AND seq >= (SELECT min(seq) FROM log INDEXED BY log_at WHERE at >= ?)"
         statement = f"""SELECT type, count(*), max(seq), min(seq) FROM log INDEXED BY log_type WHERE kind = 'event' {begin}
           GROUP BY type ORDER BY count(*) DESC, type LIMIT ?"""
         given = (limit,) if since is None else (since, limit)
