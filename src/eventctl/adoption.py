@@ -94,7 +94,7 @@ def draft(found: Discovery, file: Path, *, level: int = 1, summary: str = "", sh
             f"{found.type!r} is outside the namespace of this file, which is {namespace!r}", where=shown or str(file)
         )
     name = found.type.removeprefix(f"{namespace}.")
-    if name in written:
+    if isinstance(written, dict) and name in written:
         hint = "`eventctl config check` says why it does not hold"
         raise Conflict(f"{found.type!r} is written there already", where=shown or str(file), hint=hint)
     simple = _simple(found.shape)

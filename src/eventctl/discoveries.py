@@ -97,7 +97,7 @@ def discover(
                 continue
         elif not _says_something(catalog, each.type):
             continue
-        found = _look(views, catalog, each, since, GLANCE)
+        found = _look(views, catalog, each, GLANCE)
         if found.declared and not found.drift:
             continue
         if len(items) >= limit:
@@ -110,7 +110,7 @@ def discover(
 def look(views: Views, catalog: Catalog, name: str, *, since: int | None = None) -> Discovery | None:
     """Everything about one type, declared or not; None when none of its events are in the log."""
     seen = next((each for each in views.types_seen(limit=TYPES_MAX, since=since) if each.type == name), None)
-    return None if seen is None else _look(views, catalog, seen, since, SAMPLE)
+    return None if seen is None else _look(views, catalog, seen, SAMPLE)
 
 
 def undeclared(views: Views, declared: Declared) -> list[str]:
@@ -123,14 +123,14 @@ def _says_something(catalog: Catalog, name: str) -> bool:
     return bool(entry.payload) or entry.schema is not None
 
 
-def _look(views: Views, catalog: Catalog, seen: TypeSeen, since: int | None, sample: int) -> Discovery:
+def _look(views: Views, catalog: Catalog, seen: TypeSeen, sample: int) -> Discovery:
     declared = catalog.declared(seen.type)
     wanted = catalog.payload_schema(seen.type) if declared and _says_something(catalog, seen.type) else {}
     shape = NOTHING
     sources: Counter[str] = Counter()
     examples: list[int] = []
     differing: dict[Drift, list[int]] = {}
-    for row in _newest(views, seen.type, since, sample):
+    for row in _newest(views, seen, sample):
         payload = orjson.loads(row.body).get("payload") or {}
         sources[row.source] += 1
         examples += [row.seq] if len(examples) < EXAMPLES else []
@@ -155,14 +155,15 @@ def _look(views: Views, catalog: Catalog, seen: TypeSeen, since: int | None, sam
     )
 
 
-def _newest(views: Views, name: str, since: int | None, limit: int) -> Iterator[LogRow]:
+def _newest(views: Views, seen: TypeSeen, limit: int) -> Iterator[LogRow]:
     """The newest events of a type, page by page: a few hundred large ones must not stand in memory together."""
-    want = LogFilter(types=(name,), kinds=("event",), since=since)
-    before: int | None = None
+    want = LogFilter(types=(seen.type,), kinds=("event",))
+    before = seen.newest + 1
+    limit = min(limit, seen.events)
     size = 0
     while limit > 0 and size < SAMPLE_BYTES:
         rows: Sequence[LogRow] = views.log(want, limit=min(limit, _PAGE), before=before)
-        if not rows:
+        if not rows:  # trimmed in between
             return
         yield from rows
         size += sum(len(row.body) for row in rows)
