@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from eventctl.dag.case import TIMER
+from eventctl.dag.case import TIMER, state_key
 from eventctl.event import Level
 from eventctl.expressions import Facts, compiled
 from eventctl.templates import fields, filled, look_up, render
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eventctl.windows import Fired, Step
 
 WINDOW = "window"
-"""The name of a rule's state and of its timer: one window for each key."""
+"""The name of a rule's state, and how the names of its timers begin: one window for each key, one timer for each window."""
 
 SHADOW = "shadow:"
 """Before the id of a rule in the slot that says what it would have done."""
@@ -86,12 +86,13 @@ def process_of(
 class _Speaking:
     """A rule, ready to be given events. Changes nothing but through the context; the facts it shares are only remembered."""
 
-    __slots__ = ("_id", "_paths", "_rule", "_shared", "_summary", "_wants_annotations")
+    __slots__ = ("_id", "_paths", "_per", "_rule", "_shared", "_summary", "_wants_annotations")
 
     def __init__(self, rule: Rule, manifest: Manifest, shared: Shared) -> None:
         texts = list(rule.texts())
         self._rule = rule
         self._id = manifest.id
+        self._per = manifest.key
         self._summary = manifest.summary
         self._shared = shared
         self._wants_annotations = any(_ANNOTATIONS.search(text) for text in texts)
@@ -126,7 +127,8 @@ class _Speaking:
         signals = windows.signals(window, compiled(rule.when) if rule.when else None, facts)
         before = await context.state.get(WINDOW)
         step = windows.step(window, before, from_datetime(event.timestamp), event.at, signals)
-        self._remember(context, before, step, event.at, {path: look_up(known, path) for path in self._paths})
+        timer = f"{WINDOW}:{state_key(event.data, event.domain, self._per)}"
+        self._remember(context, before, step, event.at, timer, {path: look_up(known, path) for path in self._paths})
         if step.fired is not None:
             self._act(context, known, step.fired)
 
@@ -138,18 +140,20 @@ class _Speaking:
         known = event.payload.get("body", {}).get("known", {})
         before = await context.state.get(WINDOW)
         step = windows.woken(window, before, event.at)
-        self._remember(context, before, step, event.at, known)
+        self._remember(context, before, step, event.at, event.payload["key"], known)
         if step.fired is not None:
             about = {"entity": event.entity, **_nested(known), "rule": self._id}
             self._act(context, about, step.fired)
 
-    def _remember(self, context: CartridgeContext, before: Any, step: Step, now: int, known: Mapping[str, Any]) -> None:
+    def _remember(
+        self, context: CartridgeContext, before: Any, step: Step, now: int, timer: str, known: Mapping[str, Any]
+    ) -> None:
         """Keep the window's state, and have it woken; the timer carries what the templates say of the event that set it."""
         if step.state is not before:
             context.state.set(WINDOW, step.state)
             context.state.expire(step.expires)
         if step.wake is not None:
-            context.timer(WINDOW, timedelta(microseconds=max(1, step.wake - now)), {"known": dict(known)})
+            context.timer(timer, timedelta(microseconds=max(1, step.wake - now)), {"known": dict(known)})
 
     def _known(self, event: Event, data: Mapping[str, Any], annotations: Mapping[str, Any]) -> Mapping[str, Any]:
         """What templates may name."""

@@ -51,7 +51,8 @@ def step(window: Window, state: State | None, at: int, ingested: int, signals: S
             del opened[-2]
     if signals.expect:
         answers = pairs.noted(window, answers, at, newest)
-    return _left(window, newest, opened, answers)
+    left = _left(window, newest, opened, answers)
+    return left._replace(wake=None) if left.wake == _wake(_opened(state)) else left
 
 
 def woken(window: Window, state: State | None, now: int) -> Step:
