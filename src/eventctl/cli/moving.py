@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eventctl import client, moves
@@ -15,6 +16,7 @@ from eventctl.errors import UsageError
 
 if TYPE_CHECKING:
     from eventctl.moves import Moved
+    from eventctl.store import ExceptionRow, Store
 
 MEMBERS = ("seen", "unseen", "snooze", "unsnooze")
 """Moves of a member's own side; the others are of the one who does the work."""
@@ -46,20 +48,37 @@ def control(
     session: Session, verb: str, state: str, given: tuple[str, ...], as_json: bool, *, pipeline: str, noun: str
 ) -> None:
     """Ask the pipelines that hold these records to go on with them, or to let them be."""
+    decide(session, verb, lambda store: standing_rows(store, state, given, pipeline=pipeline, noun=noun), as_json)
+
+
+def decide(
+    session: Session,
+    verb: str,
+    chosen: Callable[[Store], Iterable[ExceptionRow]],
+    as_json: bool,
+    *,
+    told: Callable[[list[ExceptionRow]], dict[str, list[str]]] = lambda _: {},
+) -> None:
+    """The same for rows that `chosen` finds, each by a durable move. `told` says what else is to be said about those asked for."""
     who = principal(session)
-    asked: list[tuple[int, str, int]] = []
+    asked: list[tuple[ExceptionRow, int]] = []
     try:
         with client.short(session.paths()) as store:
-            for each in given:
-                found = standing(store, state, each, noun=noun, pipeline=pipeline)
-                if len(found) > 1:
-                    names = ", ".join(row.pipeline for row in found)
-                    raise UsageError(f"e{found[0].seq} stands in several pipelines", hint=f"say --pipeline with one of {names}")
-                row = found[0]
+            for row in chosen(store):
                 seq = moves.control(store, verb, row.seq, principal=who, now=session.now(), pipeline=row.pipeline)
-                asked.append((row.seq, row.pipeline, seq))
+                asked.append((row, seq))
     finally:
-        _answer_control(session, verb, asked, as_json)
+        _answer_control(session, verb, asked, as_json, told([row for row, _ in asked]))
+
+
+def standing_rows(store: Store, state: str, given: Iterable[str], *, pipeline: str, noun: str) -> Iterator[ExceptionRow]:
+    """The one exception in `state` that each id names. Raises `NotFound`, `UsageError` for one that stands in several pipelines."""
+    for each in given:
+        found = standing(store, state, each, noun=noun, pipeline=pipeline)
+        if len(found) > 1:
+            names = ", ".join(row.pipeline for row in found)
+            raise UsageError(f"e{found[0].seq} stands in several pipelines", hint=f"say --pipeline with one of {names}")
+        yield found[0]
 
 
 def _answer(session: Session, verb: str, done: list[Moved], as_json: bool, said: str) -> None:
@@ -78,12 +97,17 @@ def _token(verb: str, each: Moved) -> dict[str, int]:
     return {"token": each.notification.lease_token} if verb in WORKERS else {}
 
 
-def _answer_control(session: Session, verb: str, asked: list[tuple[int, str, int]], as_json: bool) -> None:
+def _answer_control(
+    session: Session, verb: str, asked: list[tuple[ExceptionRow, int]], as_json: bool, told: dict[str, list[str]]
+) -> None:
     if as_json:
-        listing([{"seq": seq, "pipeline": pipeline, "verb": verb, "move": move} for seq, pipeline, move in asked])
+        items = [{"seq": row.seq, "pipeline": row.pipeline, "verb": verb, "move": move} for row, move in asked]
+        listing(items, **told)
         return
     screen = Screen(session)
-    for seq, pipeline, asked_as in asked:
-        screen.line(f"e{seq}", f"{verb} asked of {pipeline} (e{asked_as})")
+    for row, move in asked:
+        screen.line(f"e{row.seq}", f"{verb} asked of {row.pipeline} (e{move})")
+    for line in (line for lines in told.values() for line in lines):
+        screen.line(line)
     if asked and client.run_info(session.paths()) is None:
         screen.say("it happens when a runner comes to it: `eventctl run --until-idle`")
