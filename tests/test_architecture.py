@@ -21,17 +21,17 @@ LINES_MAX = 450
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
-        "__init__", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "errors", "event", "expressions", "failpoints", "forms", "ids", "inference", "lines", "lint",
-        "lives", "manifest", "obeyed", "occurrence", "patterns", "position", "principal", "reasons", "regular", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
+        "__init__", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "errors", "event", "expressions", "failpoints", "forms", "gathered", "ids", "inference", "lines", "lint",
+        "lives", "manifest", "obeyed", "occurrence", "patterns", "position", "principal", "recurring", "reasons", "regular", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "views",
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins"),
     "2 memory": (
-        "audit", "backup", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "retention", "snapshots",
+        "audit", "backup", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "retention", "silences", "snapshots",
         "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "suites", "viewing",
     ),
     "3 flow": (
-        "adoption", "account", "advance", "composition", "context", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "past", "plan", "rebuild", "scratch", "ruling", "system", "system_pipeline",
+        "adoption", "account", "advance", "composition", "context", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
         "trampoline", "why", "windows",
     ),
     "4 running": (

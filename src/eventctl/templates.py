@@ -78,4 +78,9 @@ def shown(value: Any) -> str:
     """A value as text within a sentence: text as it is, nothing for nothing, all else as JSON."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # no event holds it, and a plugin may
+        return str(value)

@@ -29,6 +29,7 @@ from eventctl.dag.case import Case
 from eventctl.dag.overlay import Overlay
 from eventctl.dag.reads import Reads
 from eventctl.event import HOPS_MAX, Event
+from eventctl.expressions import Unanswered
 from eventctl.modules import LoadFailed, Modules
 from eventctl.plan import Cartridge, Plan
 from eventctl.store import LogRow, OutboxRow
@@ -223,7 +224,7 @@ class Runs:
             name, reason = cartridge.id, hopeless or failure_text(ended.error or Mistake(hopeless))
             notes.attempts[name] = notes.attempts.get(name, 0) + 1
             if cartridge.on_error == "suspend":
-                result.unanswered[name] = reason
+                result.unanswered[name] = str(ended.error) if isinstance(ended.error, Unanswered) else reason
             elif cartridge.on_error == "skip":
                 result.skipped[name] = reason
             elif cartridge.on_error == "disable":
