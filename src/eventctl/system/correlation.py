@@ -137,7 +137,9 @@ class Correlation:
         self._minutes: dict[str, int] = {}
 
     def prepare(self, item: Item, keys: Keys) -> None:
-        keys.states.append(_STATE)
+        states = keys.states
+        if not states or states[-1] is not _STATE:
+            states.append(_STATE)
         text: str = item.data["timestamp"]
         said, at = self._minutes.get(text[:16]) if text[-1] == "Z" else None, item.at
         if said is None:
