@@ -166,7 +166,7 @@ class ThresholdOracle(Oracle):
         if not hot or any(abs(start - other) <= 4 for start in mine for other in was):
             return None
         counted = self.inside(hot[0], after)
-        since = min(seen.at for seen in counted) // self.quarter * self.quarter
+        since = min(seen.at for seen in counted)
         values = sorted({seen.signals.value for seen in counted}) if self.window.distinct else None
         return Fired(self.size(counted), since, values)
 
