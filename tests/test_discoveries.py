@@ -15,7 +15,7 @@ from eventctl.suites.rows import record
 PART = {
     "namespace": "domain.shop",
     "types": {
-        "sold": {"summary": "Sold.", "payload": {"sku": "str", "price": "float", "note": "str?"}},
+        "sold": {"summary": "Sold.", "payload": {"sku": "str", "price": "float", "note": "str?", "extra": "any?"}},
         "free": {"summary": "Anything goes."},
     },
 }
@@ -72,6 +72,13 @@ def test_what_is_as_declared_or_declared_without_a_payload_is_no_discovery(store
     assert ([], 0) == discover(store.views, catalog)
     assert () == look(store.views, catalog, "domain.shop.sold").drift
     assert None is look(store.views, catalog, "domain.shop.lost")
+
+
+def test_null_in_a_field_of_a_table_is_an_absent_field(store, catalog):
+    store.append([told(1, "domain.shop.sold", {"sku": "s", "price": 1, "note": None, "extra": None})])
+    assert () == look(store.views, catalog, "domain.shop.sold").drift
+    store.append([told(2, "domain.shop.sold", {"sku": None, "price": 1})])
+    assert [("sku", "is missing", 1, (2,))] == list(look(store.views, catalog, "domain.shop.sold").drift)
 
 
 def test_pattern_moment_drift_and_limit_choose(store, catalog):

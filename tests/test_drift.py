@@ -92,3 +92,21 @@ VALUES = st.recursive(
 @given(SCHEMAS, VALUES)
 def test_there_is_a_difference_exactly_where_a_full_reader_refuses(schema, value):
     assert Draft202012Validator(schema).is_valid(value) == (not list(drifts(schema, value)))
+
+
+NONSENSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["string", "text", "a", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "properties", "required", "items", "enum", "a", "additionalProperties"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.dictionaries(st.sampled_from(["type", "properties", "required", "items", "enum"]), NONSENSE), VALUES)
+def test_a_schema_that_is_none_stops_nothing(schema, value):
+    assert all(isinstance(what, str) for _, what in drifts(schema, value))

@@ -7,7 +7,7 @@ event pays for it: a fold in the pipeline would cost every event what a person w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -126,6 +126,7 @@ def _says_something(catalog: Catalog, name: str) -> bool:
 def _look(views: Views, catalog: Catalog, seen: TypeSeen, sample: int) -> Discovery:
     declared = catalog.declared(seen.type)
     wanted = catalog.payload_schema(seen.type) if declared and _says_something(catalog, seen.type) else {}
+    table = catalog.entry(seen.type).payload
     shape = NOTHING
     sources: Counter[str] = Counter()
     examples: list[int] = []
@@ -135,7 +136,7 @@ def _look(views: Views, catalog: Catalog, seen: TypeSeen, sample: int) -> Discov
         sources[row.source] += 1
         examples += [row.seq] if len(examples) < EXAMPLES else []
         shape = merge(shape, observe(payload))
-        for drift in set(drifts(wanted, payload)) if wanted else ():
+        for drift in set(drifts(wanted, _without_null(payload, table))) if wanted else ():
             if drift in differing or len(differing) < DRIFTS_MAX:
                 differing.setdefault(drift, []).append(row.seq)
     drifted = [Drifted(*drift, len(seqs), tuple(seqs[:EXAMPLES])) for drift, seqs in differing.items()]
@@ -169,6 +170,13 @@ def _newest(views: Views, seen: TypeSeen, limit: int) -> Iterator[LogRow]:
         size += sum(len(row.body) for row in rows)
         limit -= len(rows)
         before = rows[-1].seq
+
+
+def _without_null(payload: dict[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
+    """The payload as a table of fields reads it: null is absent there, as it is to trust. A JSON Schema says itself what null is."""
+    if not table or None not in payload.values():
+        return payload
+    return {name: value for name, value in payload.items() if value is not None or table.get(name, "").startswith("any")}
 
 
 def _moment(views: Views, seq: int) -> int:

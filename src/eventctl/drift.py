@@ -1,7 +1,7 @@
 """Where a payload is unlike what is declared of it: fields nobody declared, declared ones that are missing or of another type.
 
 It reads the part of JSON Schema that says so (type, properties, required, items, enum). A schema that says more by `$ref` or
-`anyOf` is left alone there, and one that allows further fields has allowed them.
+`anyOf` is left alone there, one that allows further fields has allowed them, and one that is none says nothing: this never raises.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def drifts(schema: Mapping[str, Any], value: Any, where: str = "") -> Iterator[D
     """Every difference between a value and its schema, in the schema's order; a field once for each place it stands in."""
     if _UNREAD & schema.keys():
         return
-    wanted = schema.get("type")
-    if wanted is not None and not any(is_of(kind, value) for kind in ([wanted] if isinstance(wanted, str) else wanted)):
-        yield Drift(where, f"is {kind_of(value)}, declared {wanted if isinstance(wanted, str) else ' or '.join(wanted)}")
+    wanted = _texts(schema.get("type"))
+    if wanted and not any(is_of(kind, value) for kind in wanted):
+        yield Drift(where, f"is {kind_of(value)}, declared {' or '.join(wanted)}")
         return
-    if "enum" in schema and value not in schema["enum"]:
+    if isinstance(schema.get("enum"), list) and value not in schema["enum"]:
         yield Drift(where, "has a value that is not declared")
     if isinstance(value, dict):
         yield from _of_object(schema, value, where)
@@ -41,8 +41,10 @@ def drifts(schema: Mapping[str, Any], value: Any, where: str = "") -> Iterator[D
 
 
 def _of_object(schema: Mapping[str, Any], value: dict[str, Any], where: str) -> Iterator[Drift]:
-    declared = schema.get("properties") or {}
-    for name in schema.get("required", ()):
+    declared = schema.get("properties")
+    if not isinstance(declared, dict):
+        declared = {}
+    for name in _texts(schema.get("required")):
         if name not in value:
             yield Drift(_step(where, name), "is missing")
     closed = bool(declared) and not any(schema.get(key) for key in _OPEN)
@@ -52,6 +54,17 @@ def _of_object(schema: Mapping[str, Any], value: dict[str, Any], where: str) -> 
                 yield from drifts(declared[name], inner, _step(where, name))
         elif closed:
             yield Drift(_step(where, name), "is not declared")
+
+
+def _texts(given: Any) -> list[str]:
+    """A text or a list of texts as such a list. People write schemas, and what is neither says nothing."""
+    return (
+        [given]
+        if isinstance(given, str)
+        else [each for each in given if isinstance(each, str)]
+        if isinstance(given, list)
+        else []
+    )
 
 
 def kind_of(value: Any) -> str:
