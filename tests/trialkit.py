@@ -15,6 +15,7 @@ from eventctl import catalog as catalogs
 from eventctl import moves
 from eventctl.account import Account
 from eventctl.breadcrumb import NoCrumb
+from eventctl.declaration import shipped_parts
 from eventctl.contracts import Executor
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.errors import Conflict
@@ -41,7 +42,7 @@ SHOP = {
         "tallied": {"summary": "counted"},
     },
 }
-CATALOG, _PROBLEMS = catalogs.load([("shop", SHOP)])
+CATALOG, _PROBLEMS = catalogs.load([*(("eventctl", part) for part in shipped_parts()), ("shop", SHOP)])
 assert not [problem for problem in _PROBLEMS if not problem.warning]
 
 
@@ -114,13 +115,19 @@ class Life:
         record = Record("event", "till", name, about["event"], orjson.dumps(about), "cli:ada", self.hands.at, thing)
         self.store.append([record])
 
-    def move(self, verb: str, thing: str) -> None:
-        """A person acts on the newest notification about the thing, if that can be done with it."""
+    def move(self, verb: str, thing: str, opener: str = "") -> str:
+        """A person acts on the notification about the thing that this event opened, or else on the newest; the id of its opener.
+
+        "" when there is none, or nothing to be done with it.
+        """
+        ids = {row.seq: row.id for row in self.log()}
         rows = [row for row in self.notifications() if (row.life, row.life_key) == ("domain.shop.trouble", key_of(thing))]
-        if not rows:
-            return
+        chosen = [row for row in rows if ids[row.opened_seq] == opener] or rows
+        if not chosen:
+            return ""
+        row = chosen[-1]
         who: dict[str, Any] = {"principal": ADA, "now": self.hands.at}
-        do: dict[str, Callable[[int], object]] = {
+        do: dict[str, Callable[[int], moves.Moved]] = {
             "claim": lambda number: moves.claim(self.store, number, agent="ada", lease=600 * SECOND, **who),
             "resolve": lambda number: moves.resolve(self.store, number, agent="ada", **who),
             "archive": lambda number: moves.archive(self.store, number, **who),
@@ -128,9 +135,9 @@ class Life:
             "snooze": lambda number: moves.snooze(self.store, number, member="ada", until=self.hands.at + 60 * SECOND, **who),
         }
         try:
-            do[verb](rows[-1].id)
+            return ids[row.opened_seq] if do[verb](row.id).seq else ""
         except Conflict:
-            return
+            return ""
 
     def notifications(self) -> list[Notification]:
         return sorted(self.store.tables.notifications.rows.values(), key=lambda row: row.id)

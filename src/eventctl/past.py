@@ -1,10 +1,11 @@
-"""What the log of a workspace says to a trial of one cartridge: its records, without what that cartridge itself has led to.
+"""What the log of a workspace says to a trial: everything that the trial does not come to by itself.
 
-event     comes in as it was stored, unless the cartridge made it, or it descends from one that it made
-timer     only another cartridge's of the same pipeline: the cartridge's own, and those of the inbox, come due in the trial
+event     comes in as it was stored; one that a cartridge of the trial made comes in when the trial makes it, and what that has
+led to comes in only if it did
+timer     stays out: timers come due in the trial
 answer    under the number that the trial has given the call, if the trial has made it
 move      of the inbox where the person stood who made it (`saw`), on the notification that is that one here; a decision about
-          a held event under the number that the event has here
+a held event under the number that the event has here; silences, also those that were set before the beginning
 """
 
 from __future__ import annotations
@@ -18,29 +19,35 @@ from eventctl.moves import DECIDES
 from eventctl.store import LOG_PIPELINE, LogRow, Store
 
 PIECE = 500
+SHAPING = "eventctl:shaping"
+"""The source of what the shaping stage tells."""
 
 _NEWS = frozenset({effects.FAILED, effects.DISABLED, effects.RECOVERED})
 
 
 class Past:
-    """The records of a store's log from `first` to `last`. `names` are the cartridge on trial in each pipeline that runs it."""
+    """The records of a store's log from `first` to `last`. `own` are the cartridges of the trial, `pipelines` those that run them.
 
-    def __init__(self, source: Store, names: Collection[str], pipelines: Collection[str], first: int, last: int) -> None:
+    `left` are the events that stayed out, `read` is how far has been read.
+    """
+
+    def __init__(self, source: Store, own: Collection[str], pipelines: Collection[str], first: int, last: int) -> None:
         self._source = source
-        self._names = frozenset(names)
+        self._own = frozenset(own)
         self._pipelines = frozenset(pipelines)
         self._first = first
         self._last = last
-        self._left: set[int] = set()
+        self.left: set[int] = set()
         self.read = first - 1
 
-    def left_out(self, row: LogRow) -> bool:
-        """Whether the cartridge made this event, or led to it."""
-        told = row.type in _NEWS and row.source == "eventctl" and row.entity in self._names
-        return row.source in self._names or row.caused_by in self._left or told
+    def remade(self, row: LogRow) -> bool:
+        """Whether the trial itself comes to this event, if anybody does."""
+        told = row.source == "eventctl" and row.type in _NEWS and row.entity in self._own
+        return row.source in self._own or row.source == SHAPING or told
 
     def __iter__(self) -> Iterator[LogRow]:
         """What comes in, in order; a move of the inbox stands where it was made."""
+        yield from self._silences()
         moves = iter(sorted(self._moves(), key=lambda place: (place[0], place[1])))
         move = next(moves, None)
         for row in self._rows():
@@ -49,8 +56,8 @@ class Past:
                 move = next(moves, None)
             self.read = row.seq
             if row.kind == "event":
-                if self.left_out(row):
-                    self._left.add(row.seq)
+                if self.remade(row):
+                    self.left.add(row.seq)
                 else:
                     yield row
             elif self._wanted(row):
@@ -69,22 +76,27 @@ class Past:
         after = self._first - 1
         while rows := self._source.read_log(after, PIECE, kinds=("move",)):
             for row in rows:
-                body = orjson.loads(row.body) if row.type not in DECIDES and row.seq <= self._last else {}
+                body = orjson.loads(row.body) if row.type.startswith("inbox.") and row.seq <= self._last else {}
                 if "saw" in body:
                     yield min(int(body["saw"]), row.seq), row.seq
+            after = rows[-1].seq
+
+    def _silences(self) -> Iterator[LogRow]:
+        """Those that were set or ended before the beginning: some stand still."""
+        after = 0
+        while after < self._first - 1 and (rows := self._source.read_log(after, PIECE, kinds=("move",))):
+            yield from (row for row in rows if row.seq < self._first and row.type.startswith("silence."))
             after = rows[-1].seq
 
     def _record(self, seq: int) -> LogRow:
         return self._source.read_log(seq - 1, 1)[0]
 
     def _wanted(self, row: LogRow) -> bool:
+        if row.kind == "move" and row.type.startswith("silence."):
+            return True
         if row.kind == "move":
             return row.type in DECIDES and orjson.loads(row.body)["pipeline"] in {LOG_PIPELINE, *self._pipelines}
-        body = orjson.loads(row.body)
-        if row.kind == "answer":
-            return body["pipeline"] in self._pipelines
-        owner: str = body["owner"]
-        return owner not in self._names and owner.partition("/")[0] in self._pipelines
+        return row.kind == "answer" and orjson.loads(row.body)["pipeline"] in self._pipelines
 
 
 def at_or_after(source: Store, moment: int) -> int:

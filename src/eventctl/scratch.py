@@ -120,6 +120,7 @@ class Scratch(MemoryStore):
         self._places = array("q")
         self._origins = array("q", [0])
         self._made: dict[int, LogRow] = {}
+        self._older: dict[int, int] = {}
         self._answers: dict[tuple[str, str], LogRow] = {}
         self._about: dict[str, list[int]] = {}
         self._swept = 0
@@ -141,7 +142,7 @@ class Scratch(MemoryStore):
     def place(self, number: int) -> int:
         """The number here of a record of the source; 0 when it did not come in."""
         at = number - self._first
-        return self._places[at] if 0 <= at < len(self._places) else 0
+        return self._older.get(number, 0) if at < 0 else self._places[at] if at < len(self._places) else 0
 
     def origin(self, seq: int) -> int:
         """The number in the source of a record here; 0 for one that was made here."""
@@ -211,7 +212,9 @@ class Scratch(MemoryStore):
         numbers = {self.origin(seq): seq for seq in gone if self.origin(seq)}
         if numbers:
             again = self._source.snapshot(Keys(records=list(numbers))).records
-            found.records.update((numbers[number], row._replace(seq=numbers[number])) for number, row in again.items())
+            for number, row in again.items():
+                cause = self.place(row.caused_by) or None if row.caused_by else None
+                found.records[numbers[number]] = row._replace(seq=numbers[number], caused_by=cause)
         return found
 
     def history(self, entity: str, *, before: int, limit: int, pattern: str = "**") -> list[LogRow]:
@@ -243,9 +246,11 @@ class Scratch(MemoryStore):
 
     def _note(self, number: int, seq: int) -> None:
         at = number - self._first
-        if at >= len(self._places):
+        if at < 0:
+            self._older[number] = seq
+        else:
             self._places.extend([0] * (at + 1 - len(self._places)))
-        self._places[at] = seq
+            self._places[at] = seq
         if seq >= len(self._origins):
             self._origins.extend([0] * (seq + 1 - len(self._origins)))
         self._origins[seq] = number

@@ -20,24 +20,19 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from itertools import product
 from typing import NamedTuple
 
 import orjson
 
-from eventctl import moves
 from eventctl.account import Account, Made, Name, shown
 from eventctl.breadcrumb import NoCrumb
 from eventctl.catalog import Catalog
-from eventctl.context import CALLS_MAX, NOTICE, WITHDRAWN
+from eventctl.context import NOTICE, WITHDRAWN
+from eventctl.counterparts import Counterparts
 from eventctl.dag.run import Invocations
 from eventctl.dag_pipeline import DagPipeline
-from eventctl.errors import Conflict, NotFound
 from eventctl.event import Level
-from eventctl.ids import outbox_id
 from eventctl.modules import Modules
-from eventctl.moves import DECIDES
 from eventctl.past import Past
 from eventctl.plan import Plan
 from eventctl.runner import timer_record
@@ -46,19 +41,23 @@ from eventctl.store import LOG_PIPELINE, Keys, LogRow, Notification, Operations,
 from eventctl.system import correlation
 from eventctl.system_pipeline import SystemPipeline
 
+SHAPED = "shaped"
+"""The slot in which shaping rules say what they did."""
+
 LIMIT = 500
 """Records of a piece, and of a batch: what a runner takes at a time."""
-
-CALLS_AGAIN = 3
-"""Rounds of a call whose answers are looked for: the first, and retries by people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The cartridge on trial. `names` are its instances (`domain:marketing/ad-spend`), `slots` where it annotates."""
+    """The cartridge on trial. `names` are its instances (`domain:marketing/ad-spend`), `slots` where it annotates.
+
+    A shaping rule has no instance; it runs in the system pipeline, under its `label`.
+    """
 
     names: frozenset[str] = frozenset()
     slots: frozenset[str] = frozenset()
+    label: str = ""
 
 
 class Span(NamedTuple):
@@ -96,10 +95,11 @@ class Trial:
         self._told = told
         self._scratch = Scratch(source, span.first)
         self._scratch.watch = self._watch
-        self._past = Past(source, subject.names, self._names, span.first, span.last)
+        own = {cartridge.rights.name for plan in plans for cartridge in plan} | subject.names
+        self._past = Past(source, own, self._names, span.first, span.last)
         self._rows: deque[LogRow] = deque()
         self._due: list[tuple[int, str, str]] = []
-        self._calls: dict[str, tuple[str, int]] = {}
+        self._counterparts = Counterparts(source, self._scratch)
         self._answered: deque[int] = deque()
         self._loud: dict[str, bool] = {}
         self._makers = {f"cartridge:{name}" for name in subject.names}
@@ -146,8 +146,14 @@ class Trial:
     def _read(self, rows: Iterator[LogRow]) -> None:
         while len(self._rows) < LIMIT and (row := next(rows, None)) is not None:
             self._rows.append(row)
-        while self._rows and self._scratch.place(self._rows[0].seq):
-            self._rows.popleft()
+        while self._rows and self._out(self._rows[0]):
+            self._past.left.add(self._rows.popleft().seq)
+
+    def _out(self, row: LogRow) -> bool:
+        """Whether an event is in already, or follows from one that stays out."""
+        if self._scratch.place(row.seq):
+            return True
+        return row.caused_by in self._past.left and not self._scratch.place(row.caused_by) and row.kind == "event"
 
     def _take(self, due: int | None) -> list[LogRow]:
         """The next events that can be worked off together."""
@@ -156,9 +162,9 @@ class Trial:
         while rows and len(piece) < self._size:
             if rows[0].kind != "event" or (due is not None and rows[0].at >= due and piece):
                 break
-            row = rows.popleft()
-            if not self._scratch.place(row.seq):
-                piece.append(row)
+            if piece and self._out(rows[0]):
+                break  # what this piece makes may bring it in
+            piece.append(rows.popleft())
         return piece
 
     def _piece(self, piece: list[LogRow]) -> None:
@@ -208,13 +214,24 @@ class Trial:
         """A record that is no event changes what the next one meets."""
         self._now = self._edge = max(self._now, row.at)
         after = self._scratch.tail("log")
-        known = self._translated(row)
+        known, timers = self._counterpart(row)
+        self._timers += timers
         self._batch = (after + 1, after + (known is not None))
         self._cut, self._cutting = self._batch[1], False
         if known is not None:
             self._scratch.bring([known])
         self._advance()
         self._settle(1)
+
+    def _counterpart(self, row: LogRow) -> tuple[LogRow | None, list[tuple[int, str, str]]]:
+        """A record that is no event, as it is here, and the timers that it has set."""
+        if row.kind == "answer":
+            return self._counterparts.answer(row), []
+        if not row.type.startswith("inbox."):
+            return self._counterparts.decision(row), []
+        timers = self._counterparts.move(row)
+        self.account.moves_lost += timers is None
+        return None, [(timer.due, timer.owner, timer.key) for timer in timers or ()]
 
     def _wake(self, due: int) -> None:
         """Timers come due, in one commit, as a runner does it; a retry comes due by itself."""
@@ -275,20 +292,21 @@ class Trial:
         if operations.advance is None:
             return
         if operations.advance.pipeline == LOG_PIPELINE:
-            operations.records = [row for record in operations.records if (row := self._found(record)) is not None]
+            self._watch_system(operations)
+            self._watch_shaping(operations)
         else:
             self._watch_cartridges(operations)
         for timer in operations.timers:
-            if self._fires(timer.owner):
-                self._timers.append((timer.due, timer.owner, timer.key))
-                self._before(timer.due)
+            self._timers.append((timer.due, timer.owner, timer.key))
+            self._before(timer.due)
 
     def _watch_cartridges(self, operations: Operations) -> None:
-        operations.records = [made for record in operations.records if (made := self._made(record)) is not None]
+        if operations.records:
+            self._scratch.expected |= self._then(operations.records)
+            operations.records = [self._made(record) for record in operations.records]
         for seq, slot, value in operations.annotations:
-            if (slot in self._subject.slots or slot.startswith("shadow:")) and self._moment(seq) >= self._span.since:
-                name = self._name(seq)
-                self._notes.append(lambda account, name=name, slot=slot, value=value: account.annotated(name, slot, value))  # type: ignore[misc]  # mypy: defaults of a lambda
+            if slot in self._subject.slots and self._moment(seq) >= self._span.since:
+                self._annotated(seq, slot, value)
         for row in operations.exceptions:
             name = self._name(row.seq)
             if row.state == "retry":
@@ -302,33 +320,61 @@ class Trial:
         for owed in operations.outbox:
             self._owe(owed)
 
-    def _found(self, record: Record) -> Record | None:
-        """What correlation found: only what it found then. Here it may not know what it had counted before the trial began."""
-        return record if record.principal != correlation.PRINCIPAL else self._early(record)
+    def _owe(self, row: OutboxRow) -> None:
+        """A call: its recorded answer will come in under the number it has here, or it is told that there is none."""
+        answer = self._counterparts.call(row)
+        if answer is None or answer > self._span.last:
+            name, what = self._name(row.seq), row.name
+            if self._moment(row.seq) >= self._span.since:
+                self._notes.append(lambda account: account.calls.update({row.id: (name, what)}))
+        elif answer < (self._rows[0].seq if self._rows else self._past.read + 1):
+            self._behind(row.seq)
+            self._answered.append(answer)
 
-    def _early(self, record: Record) -> Record | None:
-        """A record that is made again and stands in the log comes in now, as it stands there; None when there is none, or it is in."""
-        stored = self._source.snapshot(Keys(identities=[(record.source, record.id)])).identities.get((record.source, record.id))
-        if stored is None or self._scratch.place(stored.seq) or stored.seq > self._span.last:
-            return None
-        self._behind(record.caused_by or 0)
-        self._scratch.expected[record.source, record.id] = stored.seq
-        return self._dated(Record(*stored[1:])._replace(caused_by=record.caused_by), record.at)
+    def _watch_shaping(self, operations: Operations) -> None:
+        """What the rule on trial has said beside events, if it is one that shapes."""
+        label = self._subject.label
+        for seq, slot, value in operations.annotations if label else ():
+            own = value if slot == f"shadow:{label}" else b"[]"
+            if slot == SHAPED:
+                own = orjson.dumps([said for said in orjson.loads(value) if said.get("rule") == label])
+            if own != b"[]" and self._moment(seq) >= self._span.since:
+                self._annotated(seq, slot, own)
 
-    def _made(self, record: Record) -> Record | None:
-        """A record that a cartridge wants written: as it will be, or None for one that is in already."""
+    def _annotated(self, seq: int, slot: str, value: bytes) -> None:
+        name = self._name(seq)
+        self._notes.append(lambda account: account.annotated(name, slot, value))
+
+    def _watch_system(self, operations: Operations) -> None:
+        """What correlation found counts if it found it then: here it does not know what it had counted before the beginning."""
+        then = self._then(operations.records) if operations.records else {}
+        kept = []
+        for record in operations.records:
+            number = then.get((record.source, record.id))
+            if record.principal != correlation.PRINCIPAL or (number and not self._scratch.place(number)):
+                self._behind(record.caused_by or 0)
+                kept.append(self._dated(record, record.at))
+        operations.records = kept
+        self._scratch.expected |= then
+
+    def _made(self, record: Record) -> Record:
+        """A record that a cartridge wants written, as it will be."""
         parent = record.caused_by or 0
-        mine = record.principal in self._makers or record.entity in self._subject.names
-        if not mine and self._source.snapshot(Keys(identities=[(record.source, record.id)])).identities:
-            return self._early(record)
         record = self._dated(record, record.at)
-        if self._heard(record.type) or not mine or self._scratch.asked_history:
+        if self._heard(record.type) or self._scratch.asked_history:
             self._behind(parent)
         if record.principal in self._makers and record.at >= self._span.since:
             level = orjson.loads(record.body).get("level")
-            told = Made(record.type, record.body, record.at, self._name(parent), -1 if level is None else int(Level.parse(level)))
+            told = Made(
+                record.type, record.body, record.at, self._name(parent), -1 if level is None else int(Level.parse(level))
+            )
             self._notes.append(lambda account: account.made(record.id, told))
         return record
+
+    def _then(self, records: Sequence[Record]) -> dict[tuple[str, str], int]:
+        """The numbers in the source of those that were made then too: what they led to stays."""
+        found = self._source.snapshot(Keys(identities=[(record.source, record.id) for record in records])).identities
+        return {key: row.seq for key, row in found.items() if row.seq <= self._span.last}
 
     def _dated(self, record: Record, moment: int) -> Record:
         """A record of a piece is made when the one that it is made of comes in, not when the piece is through."""
@@ -361,93 +407,6 @@ class Trial:
             if rows[seq].at >= due:
                 self._cut = min(self._cut, seq - 1)
                 return
-
-    def _fires(self, owner: str) -> bool:
-        """Whether this timer comes due in the trial: all but those of other cartridges, which stand in the log."""
-        return owner in self._subject.names or owner.partition("/")[0] not in self._names
-
-    # --- calls -----------------------------------------------------------------------------------------------------------------
-
-    def _owe(self, row: OutboxRow) -> None:
-        """A call: its recorded answer will come in under the number it has here, or it is told that there is none."""
-        number = self._scratch.origin(row.seq)
-        stored = self._stored_call(row, number) if number else None
-        known = self._source.snapshot(Keys(identities=[("outbox", stored)])).identities if stored else {}
-        answer = next(iter(known.values()), None)
-        if stored is not None and answer is not None and answer.seq <= self._span.last:
-            self._calls[stored] = (row.id, row.seq)
-            if answer.seq <= self._rows_read():
-                self._behind(row.seq)
-                self._answered.append(answer.seq)
-        else:
-            name, what = self._name(row.seq), row.name
-            if self._moment(row.seq) >= self._span.since:
-                self._notes.append(lambda account: account.calls.update({row.id: (name, what)}))
-
-    def _stored_call(self, row: OutboxRow, number: int) -> str | None:
-        """The id that this call had when it was made for the record's number in the log."""
-        body = orjson.loads(row.body)
-        fingerprint = sha256(orjson.dumps(body["args"])).hexdigest()[:16]
-        for again, at in product(range(CALLS_AGAIN), range(CALLS_MAX)):
-            target = f"{at}:{fingerprint}:{again}"
-            if outbox_id(row.seq, row.pipeline, body["cartridge"], row.name, target) == row.id:
-                return outbox_id(number, row.pipeline, body["cartridge"], row.name, target)
-        return None
-
-    def _rows_read(self) -> int:
-        """The number of the last record of the log that has come in."""
-        return self._rows[0].seq - 1 if self._rows else self._past.read
-
-    # --- records that are no events --------------------------------------------------------------------------------------------
-
-    def _translated(self, row: LogRow) -> LogRow | None:
-        """A timer, answer or move as it is here; None for one that has nothing to be about."""
-        if row.kind == "timer":
-            return row
-        body = orjson.loads(row.body)
-        if row.kind == "answer":
-            known = self._calls.pop(body["call"], None)
-            if known is None:
-                return None
-            body |= {"call": known[0], "seq": known[1]}
-            return row._replace(id=known[0], body=orjson.dumps(body))
-        if row.type in DECIDES:
-            place = self._scratch.place(int(body["seq"]))
-            return row._replace(body=orjson.dumps({**body, "seq": place})) if place else None
-        self._move(row, body)
-        return None
-
-    def _move(self, row: LogRow, body: dict[str, object]) -> None:
-        """A move of the inbox takes effect at once, as it did."""
-        number = self._number(int(str(body.get("notification", 0))))
-        if number is None:
-            self.account.moves_lost += 1
-            return
-        cursor = self._scratch.cursor(LOG_PIPELINE)
-        said = {**body, "notification": number, "saw": cursor.pos if cursor else 0}
-        try:
-            out = moves.apply(said, moves.read(self._scratch, said), -1, row.at)
-            out.records.append(Record("move", row.source, row.id, row.type, orjson.dumps(said), row.principal, row.at))
-            self._scratch.commit(out)
-        except (Conflict, NotFound):
-            self.account.moves_lost += 1
-            return
-        for timer in out.timers:
-            self._timers.append((timer.due, timer.owner, timer.key))
-
-    def _number(self, stored: int) -> int | None:
-        """The notification here that is number `stored` in the workspace."""
-        was = self._source.snapshot(Keys(notifications=[stored])).notifications.get(stored)
-        if was is None:
-            return None
-        opener = self._source.snapshot(Keys(records=[was.opened_seq])).records.get(was.opened_seq)
-        rows = self._scratch.tables.notifications.rows
-        here = [rows[number] for number in self._scratch.tables.lives.rows.get((was.life, was.life_key), ())]
-        for row in here:
-            made = self._scratch.made(row.opened_seq)
-            if self._scratch.origin(row.opened_seq) == was.opened_seq or (made and opener and made.id == opener.id):
-                return row.id
-        return None
 
     # --- names -----------------------------------------------------------------------------------------------------------------
 
