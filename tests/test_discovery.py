@@ -100,7 +100,7 @@ def test_a_broken_one_is_named_and_the_rest_stands(tmp_path: Path) -> None:
         "worse.py: has no `# /// cartridge` block",
         "unknown key 'emit' (did you mean 'emits'?)",
         "bad.py:10: is not Python",
-        "rule.toml: is a rule without code",
+        "rule.toml: 'summary' is missing",
         "empty: is no cartridge: it has no cartridge.toml",
         "linked.py: is a link",
         "domain.toml: unknown key 'sumary' (did you mean 'summary'?)",

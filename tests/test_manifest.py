@@ -147,7 +147,7 @@ def test_a_block_may_hold_empty_comment_lines_and_windows_line_ends(tmp_path):
 
 
 def test_what_is_no_cartridge_is_said_to_be_none(tmp_path):
-    assert ["x.toml: is a rule without code, which this version of eventctl does not run yet"] == [
+    assert ["x.toml:5: unknown key 'annotates'", "x.toml:6: unknown key 'settings'", "x.toml:8: unknown key 'limits'"] == [
         line.partition(" (")[0] for line in said(file(tmp_path, TOML, "x.toml"))
     ]
     assert ["x.txt: is no cartridge: one is a folder or a .py file"] == said(file(tmp_path, "", "x.txt"))

@@ -155,7 +155,7 @@ def parts_of(text: str) -> list[str]:
 
 _LOGIC: tuple[tuple[str, ...], ...] = (("?", ":"), ("||",), ("&&",))
 _COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", " in ")
-_NAME = re.compile(r"(?!true\b|false\b|null\b|timestamp\(|duration\()[A-Za-z_(]")
+_NAME = re.compile(r"(?!true\b|false\b|null\b|timestamp\(|duration\(|[rRbB]{1,2}['\"])[A-Za-z_(]")
 _PIECE = re.compile(
     r"""[rR]?(?:\"{3}.*?\"{3}|'{3}.*?'{3})|[rR](?:"[^"]*"|'[^']*')|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
     r"""|\|\||&&|[=!<>]=|\sin\s|//[^\n]*|.""",

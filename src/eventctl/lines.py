@@ -42,6 +42,6 @@ def _lined(problem: Problem, where: str, lines: dict[str, int]) -> str:
     unknown = _UNKNOWN.match(problem.what)
     around = ".".join(filter(None, (key, unknown[1] if unknown else "")))
     while around and around not in lines:
-        around = around.rpartition(".")[0].partition("[")[0]
+        around = around.rpartition("[")[0] if around.endswith("]") else around.rpartition(".")[0]
     number = f":{lines[around]}" if around else ""
     return f"{where}{number}: {key}" if key else f"{where}{number}"
