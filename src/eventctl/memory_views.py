@@ -113,12 +113,12 @@ class MemoryViews:
         rows = [row for _, row in sorted(tables.cursors.rows.items())]
         return [(row, len(tables.log.rows if row.pipeline == LOG_PIPELINE else tables.feed.rows) - row.pos) for row in rows]
 
-    def types_seen(self, *, limit: int = 200, since: int | None = None) -> list[TypeSeen]:
+    def types_seen(self, *, limit: int = 200, since: int | None = None, only: str = "") -> list[TypeSeen]:
         rows = self._tables.log.rows.values()
         first = min((row.seq for row in rows if since is None or row.at >= since), default=None)
         seen: dict[str, list[int]] = {}
         for row in rows:
-            if row.kind == "event" and first is not None and row.seq >= first:
+            if row.kind == "event" and first is not None and row.seq >= first and only in ("", row.type):
                 seen.setdefault(row.type, []).append(row.seq)
         found = [TypeSeen(name, len(seqs), max(seqs), min(seqs)) for name, seqs in seen.items()]
         return sorted(found, key=lambda each: (-each.events, each.type))[:limit]

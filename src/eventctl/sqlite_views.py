@@ -180,11 +180,12 @@ class SqliteViews:
         return [(row, tails["log" if row.pipeline == LOG_PIPELINE else "feed"] - row.pos) for row in rows]
 
     @guarded
-    def types_seen(self, *, limit: int = 200, since: int | None = None) -> list[TypeSeen]:
+    def types_seen(self, *, limit: int = 200, since: int | None = None, only: str = "") -> list[TypeSeen]:
+        chosen = "AND type = ?" if only else ""
         begin = "" if since is None else "AND seq >= (SELECT min(seq) FROM log INDEXED BY log_at WHERE at >= ?)"
-        statement = f"""SELECT type, count(*), max(seq), min(seq) FROM log INDEXED BY log_type WHERE kind = 'event' {begin}
+        statement = f"""SELECT type, count(*), max(seq), min(seq) FROM log INDEXED BY log_type WHERE kind = 'event' {chosen} {begin}
           GROUP BY type ORDER BY count(*) DESC, type LIMIT ?"""
-        given = (limit,) if since is None else (since, limit)
+        given = [*([only] if only else []), *([] if since is None else [since]), limit]
         return [TypeSeen(*row) for row in self._db.execute(statement, given)]
 
     @guarded

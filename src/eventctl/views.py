@@ -145,8 +145,8 @@ class Views(Protocol):
     def cursors(self) -> list[tuple[CursorRow, int]]:
         """Every pipeline with its lag in positions."""
 
-    def types_seen(self, *, limit: int = 200, since: int | None = None) -> list[TypeSeen]:
-        """Event types in the log, most frequent first. Counts from the first record that came `since` then, in microseconds."""
+    def types_seen(self, *, limit: int = 200, since: int | None = None, only: str = "") -> list[TypeSeen]:
+        """Event types in the log, most frequent first, or `only` that one. Counts from the first record that came `since` then."""
 
     def type_names(self, *, limit: int = 10_000) -> list[str]:
         """The names of the event types in the log, sorted. Costs a look for each name and not for each record."""

@@ -219,6 +219,8 @@ class ViewSuite:
         assert [("b", 2, 3, 1)] == store.views.types_seen(limit=1)
         assert [("b", 1, 3, 3), ("c", 1, 4, 4)] == store.views.types_seen(since=record(3).at)
         assert [] == store.views.types_seen(since=record(6).at)
+        assert [("a", 1, 2, 2)] == store.views.types_seen(only="a")
+        assert [] == store.views.types_seen(only="a", since=record(3).at)
 
     def test_type_names_are_those_of_events(self, store: Store) -> None:
         assert [] == store.views.type_names()
