@@ -185,11 +185,16 @@ class House:
         """What stands in the workspace now; `store` knows what has been read before and what is switched off."""
         return discovery.scan(self.paths.root, _with_plugged(store.units() if store else {}, self.plugins))
 
-    def planned(self, scan: Scan) -> Planned:
-        """The parts of the pipelines that would run what was found. Nothing is written, and no code loaded."""
+    def planned(self, scan: Scan, *, enable: Iterable[str] = ()) -> Planned:
+        """The parts of the pipelines that would run what was found. Nothing is written, and no code loaded.
+
+        `enable` are library cartridges that run for the workspace beside those of its settings, where nobody else runs them.
+        """
         given, problems = self.settings()
         catalog, undeclared = self.catalog(scan)
-        composed = compose(scan, catalog, enable=given.enable, plugged=self.plugins.cartridges)
+        borrowed = {name for found in scan.found for name in found.manifest.requires}
+        also: dict[str, Mapping[str, Any]] = {name: {} for name in enable if name not in borrowed}
+        composed = compose(scan, catalog, enable=also | dict(given.enable), plugged=self.plugins.cartridges)
         wrong = [*problems, *undeclared, *composed.problems]
         return Planned(self._system(given, catalog, scan), composed.plans, catalog, self._modules, wrong)
 

@@ -22,18 +22,22 @@ from pydantic import Field
 
 from eventctl import manifest as manifests
 from eventctl.declaration import read_part
+from eventctl.enrichments import EnrichmentSettings
 from eventctl.errors import Misconfigured, Problem
 from eventctl.manifest import CODE, MANIFEST, Manifest
 from eventctl.modules import Code, digest
 from eventctl.obeyed import warnings
 from eventctl.regular import read_regular
-from eventctl.shapes import LevelNumber, Strings, Written
+from eventctl.shapes import LevelNumber, Slug, Strings, Written
 from eventctl.store import Unit
 from eventctl.suggest import Key, read_toml, salvage
 
 LIBRARY, DOMAINS, MEMBERS, CARTRIDGES = "cartridges", "company/domains", "personal", "cartridges"
 GONE = "it is not there any more"
 _NO_UNITS = ("examples", "tests")
+EXAMPLES = (".examples.toml", ".examples")
+"""How the name of a file or folder ends that holds the examples of a cartridge which is one file: `ad-spend.examples.toml`."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 Scope = Literal["library", "domain", "personal"]
@@ -52,6 +56,7 @@ class DomainFile(Written):
 
     summary: str = ""
     guardian: Guardian = Guardian()
+    enrichment: dict[Slug, EnrichmentSettings] = Field(default_factory=dict)
     autonomy: dict[str, Any] = Field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -118,6 +123,14 @@ def scan(root: Path, known: Mapping[str, Unit], *, before: Iterable[Found] = ())
         scanner.member(name)
     scanner.gone()
     return scanner.scan
+
+
+def one(path: Path, shown: str, scope: Scope, owner: str) -> Found:
+    """The cartridge at `path`, as if it stood at `shown` in a workspace. Raises Misconfigured with every mistake."""
+    checked = manifests.load(path, shown=shown)
+    files = (path / MANIFEST, path / CODE) if path.is_dir() else (path,)
+    shown = f"{shown}/{MANIFEST}" if path.is_dir() else shown
+    return Found(checked, scope, owner, shown, Code(files, digest([read_regular(file) for file in files])))
 
 
 class _Scanner:
@@ -204,6 +217,8 @@ class _Scanner:
             path = f"{folder}/{entry.name}"
             if entry.is_symlink():
                 self.scan.problems.append(Problem(path, "is a link, and a cartridge stands where it is", "copy it here"))
+            elif entry.name.endswith(EXAMPLES):
+                continue
             elif entry.name.endswith((".py", ".toml")):
                 yield path, (path,), _stat([entry.path])
             elif entry.is_dir() and entry.name not in _NO_UNITS:
@@ -270,4 +285,4 @@ def _undump(unit: Unit) -> Manifest | None:
 
 
 def _first_key(key: Key) -> Key:
-    return key[:2] if key and key[0] == "settings" else key[:1]
+    return key[:2] if key and key[0] in ("settings", "enrichment") else key[:1]
