@@ -109,8 +109,8 @@ def discover(
 
 def look(views: Views, catalog: Catalog, name: str, *, since: int | None = None) -> Discovery | None:
     """Everything about one type, declared or not; None when none of its events are in the log."""
-    seen = next((each for each in views.types_seen(limit=TYPES_MAX, since=since) if each.type == name), None)
-    return None if seen is None else _look(views, catalog, seen, SAMPLE)
+    seen = views.types_seen(limit=1, since=since, only=name)
+    return _look(views, catalog, seen[0], SAMPLE) if seen else None
 
 
 def undeclared(views: Views, declared: Declared) -> list[str]:
