@@ -38,7 +38,8 @@ LIMIT = 500
 
 LOG_BATCHES = 4
 """The system pipeline takes so many times as much at once. Its keys of occurrences are random, so a commit writes nearly every page
-of the ledger, whatever is in it: an event took 19.8 us in batches of 500, 19.1 of 1,000, 17.4 of 2,000, and no less of 4,000."""
+of the ledger, whatever is in it: on a calm machine an event took 19.8 us in batches of 500, 19.1 of 1,000, 17.4 of 2,000, and no
+less of 4,000; on one with a load of 4 the difference was lost in the noise."""
 
 NEIGHBOURS = 0.25
 """While the system pipeline is behind, the others together get this much of the time that it takes. So it keeps 80 % of its
