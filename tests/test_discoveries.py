@@ -7,7 +7,7 @@ import pytest
 
 from eventctl import catalog as catalogs
 from eventctl.declared import Declared
-from eventctl.discoveries import DRIFTS_MAX, EXAMPLES, GLANCE, SAMPLE, discover, look, undeclared
+from eventctl.discoveries import DRIFTS_MAX, EXAMPLES, GLANCE, SAMPLE, TYPES_MAX, discover, look, undeclared
 from eventctl.memory_store import MemoryStore
 from eventctl.sqlite_store import SqliteStore
 from eventctl.suites.rows import record
@@ -115,6 +115,16 @@ def test_there_is_an_end_to_differences_that_a_sender_can_make(store, catalog):
     payload = {"sku": "s", "price": 1, **{f"field{number}": 1 for number in range(5_000)}}
     store.append([told(1, "domain.shop.sold", payload)])
     assert DRIFTS_MAX == len(look(store.views, catalog, "domain.shop.sold").drift)
+
+
+def test_one_type_is_found_among_more_than_are_listed(catalog):
+    store = MemoryStore()
+    store.append([told(number, f"many.t{number}", {}) for number in range(1, TYPES_MAX + 2)])
+    found = discover(store.views, catalog, limit=2)
+    assert (2, TYPES_MAX - 2) == (len(found.items), found.more)
+    listed = {each.type for each in store.views.types_seen(limit=TYPES_MAX)}
+    (left_out,) = {f"many.t{number}" for number in range(1, TYPES_MAX + 2)} - listed
+    assert 1 == look(store.views, catalog, left_out).count
 
 
 def test_names_of_undeclared_types_need_no_catalog(store, catalog):

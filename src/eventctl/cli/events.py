@@ -97,7 +97,8 @@ def show(session: Session, /, name: str, as_json: bool) -> None:
         screen.fields(entry.payload.items(), indent=2)
     if not entry.declared:
         screen.say(
-            "nobody declares it: events of it are kept and passed on, and nobody is told. Declare it in an event_types.toml."
+            "nobody declares it: events of it are kept and passed on, and nobody is told. What they hold: "
+            f"`eventctl events discover {name}`; to declare it: `eventctl events adopt {name}`"
         )
 
 
