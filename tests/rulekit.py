@@ -55,10 +55,10 @@ def put(root: Path, name: str, text: str, folder: str = "company/domains/ops") -
 
 @contextmanager
 def running(root: Path) -> Iterator[Workspace]:
-    """The workspace, with its pipelines begun; it has no mistakes."""
+    """The workspace, with its pipelines begun; its rules have no mistakes."""
     with eventctl.open(root) as ws:
         ws.run_until_idle()
-        assert [] == [str(problem) for problem in ws.problems]
+        assert [] == [str(problem) for problem in ws.problems if "cartridges/" in problem.where]
         yield ws
 
 

@@ -150,7 +150,7 @@ def test_what_is_no_cartridge_is_said_to_be_none(tmp_path):
     assert ["x.toml:5: unknown key 'annotates'", "x.toml:6: unknown key 'settings'", "x.toml:8: unknown key 'limits'"] == [
         line.partition(" (")[0] for line in said(file(tmp_path, TOML, "x.toml"))
     ]
-    assert ["x.txt: is no cartridge: one is a folder or a .py file"] == said(file(tmp_path, "", "x.txt"))
+    assert ["x.txt: is no cartridge: one is a folder, a .py file or a .toml rule"] == said(file(tmp_path, "", "x.txt"))
     assert ["none.py: cannot be read: No such file or directory"] == said(tmp_path / "none.py")
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -231,7 +231,7 @@ class _Composing:
             yield Problem(where, what, "what it needs from others it finds in their events")
         for pattern in manifest.emits:
             problem = self._emits(place, found, pattern)
-            if problem:
+            if problem and (manifest.rule is None or found.scope != "personal"):
                 yield Problem(f"{where}: {'emits' if manifest.rule is None else 'emit.event'}", *problem)
         if manifest.rule is not None:
             yield from rule_mistakes(found.scope, found.owner, manifest, self._catalog, where)
