@@ -61,3 +61,23 @@ def _envelope(repository: str, fields: list[str]) -> dict[str, Any]:
             "names": names, "subject": subject, "body": body.strip()[:BODY_MAX],
         },
     }  # fmt: skip
+
+
+def checked_out(path: Path, revision: str, folder: Path) -> Path:
+    """The file or folder at `path` as it was in a revision, written into `folder`. Raises `NotFound` where git has none."""
+    target = folder / path.name
+    files = [path / "cartridge.toml", path / "cartridge.py"] if path.is_dir() else [path]
+    for file in files:
+        try:
+            shown = subprocess.run(
+                ["git", "-C", str(file.parent), "show", f"{revision}:./{file.name}"], capture_output=True, check=False
+            )
+        except FileNotFoundError:
+            raise NotFound("git is not installed", hint="name a file to compare with") from None
+        if shown.returncode:
+            what = f"there is no file {revision!r}, and git has no such revision of {file.name}"
+            raise NotFound(what, where=str(path), hint="name a file, or a revision like HEAD~1")
+        written = target / file.name if path.is_dir() else target
+        written.parent.mkdir(exist_ok=True)
+        written.write_bytes(shown.stdout)
+    return target

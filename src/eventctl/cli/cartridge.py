@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from eventctl.cli import ids
+from eventctl.cli.backtest import backtest
 from eventctl.cli.params import PATTERN
 from eventctl.cli.render import Cell, Screen, count, document, json_text, listing
 from eventctl.cli.session import Lister, Session, json_option
@@ -63,6 +64,9 @@ class Looked(NamedTuple):
 @click.group(cls=Lister)
 def cartridge() -> None:
     """The steps that events go through: of domains, of members, and from the library. Nothing here executes them."""
+
+
+cartridge.add_command(backtest)
 
 
 @cartridge.command("list", short_help="List cartridges and where they run.")
