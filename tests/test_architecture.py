@@ -21,13 +21,13 @@ LINES_MAX = 450
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
-        "__init__", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "errors", "event", "expressions", "failpoints", "forms", "gathered", "ids", "inference", "lines", "lint",
+        "__init__", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "forms", "gathered", "ids", "inference", "lines", "lint",
         "lives", "manifest", "obeyed", "occurrence", "patterns", "position", "principal", "recurring", "reasons", "regular", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "views",
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins"),
     "2 memory": (
-        "audit", "backup", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "retention", "silences", "snapshots",
+        "audit", "backup", "lookups", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "retention", "silences", "snapshots",
         "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "suites", "viewing",
     ),
     "3 flow": (
@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "trampoline", "why", "windows",
     ),
     "4 running": (
-        "announce", "app", "appendserver", "breadcrumb", "client", "diskwatch", "frames", "gitlog", "inbox", "invoked", "journald", "outbox", "reload",
+        "announce", "app", "appendserver", "breadcrumb", "client", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "outbox", "reload",
         "trial", "backtest", "difference", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "starter", "strikes", "supervisor", "workspace",
     ),
     "5 faces": ("__main__", "cli", "demo"),

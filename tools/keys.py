@@ -35,6 +35,15 @@ SETTINGS = {
     "runner.hang_deadline": "Past this it counts as hung, and the runner is started again without it. Taken at a start.",
     "runner.batch": "Records per commit; the system pipeline takes four times as many. Taken at a start.",
     "plugins.disabled": "Names of plugins to leave out. Taken at a start.",
+    "runner.enrichment_budget": "What tables and plugins may take together for one batch; past it the rest of the batch goes on without them, and an event says so.",
+    "enrichment.<name>.consumes": "Patterns of the event types that it is for.",
+    "enrichment.<name>.annotates": "The slot that the values stand in: rules and cartridges read `annotations.<slot>`.",
+    "enrichment.<name>.table": "A CSV, TSV, TOML or SQLite file in the workspace; `#name` chooses a table in it.",
+    "enrichment.<name>.key": "The column that is looked up.",
+    "enrichment.<name>.from": "What is looked up: `entity`, `source`, `event`, `domain` or `payload.<field>`.",
+    "enrichment.<name>.columns": "The columns that are annotated; all others where none are named.",
+    "enrichment.<name>.history": "Or, in the place of a table: count the events of this pattern that its entity had.",
+    "enrichment.<name>.within": "And for how long one counts.",
     "enable.<cartridge>": "A library cartridge that runs for the whole workspace, with its settings.",
 }
 
@@ -97,11 +106,13 @@ EVENT_TYPES = {
 
 DOMAIN = {
     "summary": "What the domain is about, for whoever reads the file.",
+    "enrichment": "What is annotated to the domain's own events, as in eventctl.toml.",
     "guardian": "Who judges for it, and how: see below.",
     "guardian.judge": "Who judges for it.",
     "guardian.trust": "How strictly its events are judged: `permissive`, `standard` or `strict`. `[trust.domains]` in eventctl.toml goes before it.",
     "autonomy": "What may act without asking.",
     "settings": "Settings of its cartridges, and of library cartridges that they require, by id.",
+    **{key: words for key, words in SETTINGS.items() if key.startswith("enrichment.")},
 }
 
 MEMBER = {

@@ -30,6 +30,7 @@ from eventctl.dag_pipeline import DagPipeline
 from eventctl.declared import META, Declared
 from eventctl.decode import decode, to_record
 from eventctl.discovery import Scan
+from eventctl.enriching import enrichers
 from eventctl.errors import NotFound, Problem
 from eventctl.inbox import Inbox
 from eventctl.modules import Modules
@@ -196,10 +197,16 @@ class House:
         also: dict[str, Mapping[str, Any]] = {name: {} for name in enable if name not in borrowed}
         composed = compose(scan, catalog, enable=also | dict(given.enable), plugged=self.plugins.cartridges)
         wrong = [*problems, *undeclared, *composed.problems]
-        return Planned(self._system(given, catalog, scan), composed.plans, catalog, self._modules, wrong)
+        system, mistaken = self._system(given, catalog, scan)
+        return Planned(system, composed.plans, catalog, self._modules, [*wrong, *mistaken])
 
-    def _system(self, given: Settings, catalog: Catalog, scan: Scan) -> SystemPipeline:
-        return SystemPipeline(catalog, _trust(given, scan), _correlation(given))
+    def _system(self, given: Settings, catalog: Catalog, scan: Scan) -> tuple[SystemPipeline, list[Problem]]:
+        declared = [(self.paths.config.name, "", given.enrichment)]
+        declared += [(f"{discovery.DOMAINS}/{name}/domain.toml", name, file.enrichment) for name, file in scan.domains]
+        stage, problems = enrichers(
+            self.paths.root, declared, self.plugins.enrichers.values(), budget_us=given.runner.enrichment_budget
+        )
+        return SystemPipeline(catalog, _trust(given, scan), _correlation(given), enrichers=stage), problems
 
     def build(self, store: Store, running: Built | None = None) -> Built:
         """Pipelines from the files as they are now; `running` are those that their counters are taken over from.
@@ -216,7 +223,8 @@ class House:
         plans = {name: old.plan for name, old in before.items()}
         failures = trial(plans, composed.plans, self._modules, self._crumb)
         self._modules.keep([cartridge.code for plan in (*plans.values(), *composed.plans.values()) for cartridge in plan])
-        pipelines: list[Pipeline] = [self._system(given, catalog, scan)]
+        system, mistaken = self._system(given, catalog, scan)
+        pipelines: list[Pipeline] = [system]
         standing = [cursor.pipeline for cursor in store.cursors() if cursor.pipeline not in composed.plans]
         for name, plan in (composed.plans | emptied(scan, standing)).items():
             counted = before[name].invocations if name in before else None
@@ -231,7 +239,7 @@ class House:
             back = _switched_on(composed.plans, written, self._now())
             store.commit(Operations(units=changed, meta={META: declared}, records=back))
         off = {unit.path for unit in scan.units.values() if unit.state != "active"}
-        wrong = [*problems, *self.plugins.problems, *undeclared, *composed.problems, *failures]
+        wrong = [*problems, *self.plugins.problems, *undeclared, *composed.problems, *mistaken, *failures]
         return Built(pipelines, [found._replace(warning=True) if found.where in off else found for found in wrong], scan.found)
 
 

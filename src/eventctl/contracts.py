@@ -131,6 +131,16 @@ class Answer:
     after_s: float | None = None
 
 
+class Enricher(Protocol):
+    """Knows something about events from elsewhere. `name` is the slot that it is annotated in, `consumes` patterns of types."""
+
+    name: str
+    consumes: Sequence[str]
+
+    def enrich(self, events: Sequence[Event]) -> Sequence[Any]:
+        """What is known about each, as JSON, in their order; None for nothing. At most 50 at a time, and soon: the log waits."""
+
+
 class Executor(Protocol):
     """Performs one kind of call, outside any transaction, on a thread of the outbox."""
 

@@ -13,7 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from eventctl.contracts import CartridgeSpec, Executor
+    from eventctl.contracts import CartridgeSpec, Enricher, Executor
 
 hookspec = pluggy.HookspecMarker("eventctl")
 hookimpl = pluggy.HookimplMarker("eventctl")
@@ -32,6 +32,11 @@ def eventctl_register_cartridges() -> Sequence[CartridgeSpec]:  # type: ignore[e
 @hookspec
 def eventctl_register_executors() -> Sequence[Executor]:  # type: ignore[empty-body]
     """What can answer a `context.call`. Two of one name are a clash that names both plugins."""
+
+
+@hookspec
+def eventctl_register_enrichers() -> Sequence[Enricher]:  # type: ignore[empty-body]
+    """What knows something about events from elsewhere. Two of one name are a clash that names both plugins."""
 
 
 @hookspec

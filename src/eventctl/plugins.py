@@ -8,21 +8,24 @@ comes in by the same hooks, first, so that nothing can take its place. Loading e
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
 import pluggy
 
 from eventctl import hookspecs
-from eventctl.contracts import CartridgeSpec, Executor
+from eventctl.contracts import CartridgeSpec, Enricher, Executor
 from eventctl.errors import Problem
 from eventctl.suggest import did_you_mean
 from eventctl.text import safe_text
 
 if TYPE_CHECKING:
     import click
+
+    from eventctl.event import Event
 
 GROUP = "eventctl"
 BUILTIN = "eventctl"
@@ -36,12 +39,13 @@ class Plugins:
     """What plugins bring, and what went wrong. Built in first, then by name.
 
     `event_types` are (origin, part) for `catalog.load`, `cartridges` (plugin, spec); `owners` names the plugin of each (kind, name)
-    among executors, commands and cartridges; `versions` has every plugin that is loaded, `disabled` those that were not to be.
+    among executors, enrichers, commands and cartridges; `versions` has every plugin that is loaded, `disabled` those that were not to be.
     """
 
     event_types: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     cartridges: list[tuple[str, CartridgeSpec]] = field(default_factory=list)
     executors: dict[str, Executor] = field(default_factory=dict)
+    enrichers: dict[str, Enricher] = field(default_factory=dict)
     commands: dict[str, click.Command] = field(default_factory=dict)
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -153,10 +157,15 @@ def _named(item: Any, method: str) -> bool:
     return isinstance(getattr(item, "name", None), str) and callable(getattr(item, method, None))
 
 
+def _patterns(given: Any) -> bool:
+    return isinstance(given, list | tuple) and all(isinstance(pattern, str) for pattern in given)
+
+
 _FITS: dict[str, Callable[[Any], bool]] = {
     "event_types": lambda item: isinstance(item, Mapping),
     "cartridges": lambda item: isinstance(item, CartridgeSpec) and isinstance(item.manifest, Mapping),
     "executors": lambda item: _named(item, "execute"),
+    "enrichers": lambda item: _named(item, "enrich") and _patterns(getattr(item, "consumes", None)),
     "commands": lambda item: _named(item, "invoke"),
 }
 """What a plugin can bring, and what each of it must be."""
@@ -167,6 +176,9 @@ def _add(plugins: Plugins, name: str, brought: Mapping[str, list[Any]]) -> None:
     for executor in brought["executors"]:
         if _owned(plugins, "executor", executor.name, name):
             plugins.executors[executor.name] = executor
+    for enricher in brought["enrichers"]:
+        if _owned(plugins, "enricher", enricher.name, name):
+            plugins.enrichers[enricher.name] = enricher
     for command in brought["commands"]:
         if _owned(plugins, "command", command.name, name):
             plugins.commands[command.name] = command
@@ -184,3 +196,21 @@ def _owned(plugins: Plugins, kind: str, item: str, name: str) -> bool:
     what = f"the {kind} {item!r} is brought by {owner} already; the one of {name} is left out"
     plugins.problems.append(Problem(f"plugin {name}", what, f"name one of them in [plugins] disabled: {owner} or {name}"))
     return False
+
+
+def enrich(enricher: Enricher, events: Sequence[Event], limit: int) -> tuple[list[bytes | None], str]:
+    """What an enricher says about these events, as JSON, and "" - or nothing, and why it could not. Never raises.
+
+    A value of more than `limit` bytes is one that cannot be used.
+    """
+    try:
+        values = [None if value is None else orjson.dumps(value) for value in enricher.enrich(events)]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's code runs here; whatever it raises is theirs
+        _log.debug("enricher %s failed", enricher.name, exc_info=True)
+        return [], safe_text(f"{type(error).__name__}: {error}", limit=300)
+    if len(values) != len(events):
+        return [], f"it gave {len(values)} values for {len(events)} events"
+    largest = max((len(value) for value in values if value is not None), default=0)
+    if largest > limit:
+        return [], f"it gave a value of {largest:,} bytes, and {limit:,} are enough"
+    return values, ""

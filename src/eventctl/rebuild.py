@@ -52,10 +52,11 @@ def rebuild(
 ) -> Rebuilt:
     """Copy the source's log into the target and fold it there as far as the source has come.
 
-    The target is empty, or a state of the source when its log ended at `after`: fold, cursor, and the log up to there or whole.
+    What tables and plugins said about an event is taken from the source, for they may say something else today. The target is empty, or a state of the source when its log ended at `after`: fold, cursor, and the log up to there or whole.
     `place` says where a move is applied. Raises `Conflict` when the target is something else or the log's beginning is gone,
     `EventctlError` when a move does not fit the state it was made in: then the log and what was folded from it disagree.
     """
+    pipeline.recall(source)
     there = target.tail("log")
     if there not in (after, source.tail("log")) or (there and not after):
         raise Conflict("a rebuild needs an empty store" if not after else f"the store to rebuild in does not end at e{after}")

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from eventctl import times
 from eventctl.decode import LIMITS
+from eventctl.enrichments import EnrichmentSettings
 from eventctl.errors import Misconfigured, Problem
 from eventctl.event import Level
 from eventctl.lives import DEFAULT_AGEING, DEFAULT_LEASE, Ageing
@@ -198,6 +199,7 @@ class RunnerSettings(Written):
 
     in_process_budget: Duration = 5 * times.MILLISECOND
     hang_deadline: Duration = 2 * times.SECOND
+    enrichment_budget: Duration = 50 * times.MILLISECOND
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
 
 
@@ -222,6 +224,7 @@ class Settings(Written):
     correlation: CorrelationSettings = CorrelationSettings()
     runner: RunnerSettings = RunnerSettings()
     plugins: PluginsSettings = PluginsSettings()
+    enrichment: dict[Slug, EnrichmentSettings] = Field(default_factory=dict)
     enable: dict[Slug, dict[str, Any]] = Field(default_factory=dict)
 
 

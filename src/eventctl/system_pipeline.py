@@ -4,17 +4,18 @@ A batch is read, decoded once, asked about in one snapshot, planned without any 
 a pure function of the records and the snapshot, and gives the same result however the log is cut into batches.
 
     event      the six stages, then a position in the feed
-    move       of the inbox: applied when it was made, so it only passes; of the quarantine or the dead: takes effect here
+    move       of the inbox: applied when it was made, so it only passes; of the quarantine, the dead or a silence: takes effect here
     timer      of the inbox: the projection; of another pipeline: a position in the feed for it
     answer     a position in the feed for the pipeline that asked
 
-A control move and an ageing sweep each stand alone in their batch: both ask the store something that only the state right before
-them can answer.
+Shaping (rules and silences) stands before the projection and takes each event right before it, so that a silence is in force from
+its own position on. A control move and a sweep over many notifications each stand alone in their batch: both ask the store something
+that only the state right before them can answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -23,14 +24,23 @@ import orjson
 from eventctl.advance import Advanced, Tally, failure_text, in_halves, standing, undisturbed
 from eventctl.catalog import Catalog
 from eventctl.moves import DECIDES, INBOX
+from eventctl.silences import ENDED, SET
 from eventctl.store import LOG_PIPELINE, ExceptionRow, Keys, LogRow, Operations, Snapshot, Store, Stream
-from eventctl.system import Item, Prepares, Run, Stage, Verdict, ageing
+from eventctl.system import Item, Prepares, Run, Stage, Verdict, ageing, hushing
 from eventctl.system.classification import Classification
 from eventctl.system.correlation import Correlation
 from eventctl.system.dedup import Dedup
+from eventctl.system.due import Due
+from eventctl.system.enrichers import Enrichers, Recalled
 from eventctl.system.enrichment import Enrichment
-from eventctl.system.projection import Due, Projection
+from eventctl.system.projection import Projection, ProjectionRun
+from eventctl.system.rulings import Rulings
+from eventctl.system.shaping import OWNER as SHAPING
+from eventctl.system.shaping import Shaping, ShapingRun, Woken
 from eventctl.system.trust import Trust
+
+ALONE = tuple(f"{INBOX}:{key}:" for key in (ageing.KEY, hushing.QUIET, *(f"silence:{what}" for what in hushing.SWEEPS)))
+"""Timers that look at many rows at once."""
 
 RAW_MAX = 16_384
 """Bytes of a rejected event that are kept to look at."""
@@ -39,7 +49,8 @@ DECODED_AT_ONCE = 64
 """Events that are decoded before the stages look at them and let most of them go. 64 trees stay in a processor's cache."""
 
 Position = tuple[int, str, str]
-Work = Item | Due | Position | None
+Work = Item | Due | Woken | LogRow | Position | None
+HAPPENING = (Due, Woken, LogRow)
 
 
 class Control(NamedTuple):
@@ -52,8 +63,8 @@ class Control(NamedTuple):
 class Batch:
     """Records that are planned together, decoded once.
 
-    `keys` is what the store is asked, `work` what there is to do in order: an event, a timer of the inbox, a
-    position of the feed, or None for a record that only passes. `control` is what a control move takes back.
+    `keys` is what the store is asked, `work` what there is to do in order: an event, a timer of the inbox or of a window, a move of a
+    silence, a position of the feed, or None for a record that only passes. `control` is what a control move takes back.
     `stage` is the one at work: after a failure, the one that failed.
     """
 
@@ -74,14 +85,36 @@ class SystemPipeline:
     name = LOG_PIPELINE
     stream: Stream = "log"
 
-    def __init__(self, catalog: Catalog, trust: Trust | None = None, correlation: Correlation | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        trust: Trust | None = None,
+        correlation: Correlation | None = None,
+        *,
+        rules: Rulings | None = None,
+        enrichers: Enrichers | None = None,
+    ) -> None:
         self._catalog = catalog
+        self._shaping = Shaping(rules)
         self._projection = Projection(catalog)
         self._stages: tuple[Stage, ...] = (
-            trust or Trust(), Dedup(), Enrichment(), correlation or Correlation(), Classification(), self._projection,
+            trust or Trust(), Dedup(), Enrichment(), *([enrichers] if enrichers is not None else ()),
+            correlation or Correlation(), Classification(), self._projection,
         )  # fmt: skip
-        self._preparing = [(stage.name, stage.prepare) for stage in self._stages if isinstance(stage, Prepares)]
+        self._preparing = self._prepares()
         self._batch = Batch(())
+
+    def recall(self, source: Store) -> None:
+        """Ask no table and no plugin from now on, but annotate what `source` has annotated: for whoever folds its log again."""
+        kept = [stage for stage in self._stages if not isinstance(stage, Enrichers | Recalled)]
+        self._stages = (*kept[:3], Recalled(source), *kept[3:])
+        self._preparing = self._prepares()
+
+    def _prepares(self) -> list[tuple[str, Callable[[Item, Keys], None]]]:
+        found: list[Prepares] = [stage for stage in self._stages if isinstance(stage, Prepares)]
+        if len(self._shaping.rules):
+            found.append(self._shaping)
+        return [(stage.name, stage.prepare) for stage in found]
 
     def advance(self, store: Store, limit: int, now: int, *, term: int | None = None, until: int | None = None) -> Advanced:
         """Move on by at most `limit` records, and not past `until`; see `eventctl.advance.Pipeline`."""
@@ -101,7 +134,7 @@ class SystemPipeline:
 
     def _attempt(self, store: Store, report: Advanced, term: int, rows: Sequence[LogRow], expected: int) -> int:
         batch = self.prepare(rows, store)
-        operations = self.plan(batch, store.snapshot(batch.keys), expected, term)
+        operations = self.plan(batch, self.read(batch, store), expected, term)
         batch.stage = "commit"
         report.add(operations, store.commit(operations), passed=len(rows))
         self._batch = Batch(())
@@ -113,9 +146,18 @@ class SystemPipeline:
         for start in range(0, len(rows), DECODED_AT_ONCE):
             self._decode(batch, rows[start : start + DECODED_AT_ONCE], store)
         keys = batch.keys
+        self._shaping.ask(keys)
         keys.states[:] = dict.fromkeys(keys.states)
         keys.lives[:] = dict.fromkeys(keys.lives)
         return batch
+
+    def read(self, batch: Batch, store: Store) -> Snapshot:
+        """What a batch must know: what it asks for, and then the groups that notifications of it are gathered in."""
+        snapshot = store.snapshot(batch.keys)
+        groups = hushing.groups(snapshot)
+        if groups:
+            snapshot.notifications.update(store.snapshot(Keys(notifications=groups)).notifications)
+        return snapshot
 
     def _decode(self, batch: Batch, rows: Sequence[LogRow], store: Store) -> None:
         entry, batch.stage = self._catalog.entry, "decode"
@@ -136,7 +178,10 @@ class SystemPipeline:
             return self._prepare_timer(batch, row)
         return row.seq, str(orjson.loads(row.body)["pipeline"]), "answer"
 
-    def _prepare_move(self, batch: Batch, row: LogRow, store: Store) -> Item | Position | None:
+    def _prepare_move(self, batch: Batch, row: LogRow, store: Store) -> Item | LogRow | Position | None:
+        if row.type in (SET, ENDED):
+            self._shaping.prepare_move(batch.keys)
+            return row
         if row.type not in DECIDES:
             return None
         body = orjson.loads(row.body)
@@ -157,13 +202,19 @@ class SystemPipeline:
         item.why, item.moment, item.trusted = "release", row.at, row.type == "quarantine.release"
         return item
 
-    def _prepare_timer(self, batch: Batch, row: LogRow) -> Due | Position:
+    def _prepare_timer(self, batch: Batch, row: LogRow) -> Due | Woken | Position:
         body = orjson.loads(row.body)
         owner: str = body["owner"]
+        if owner == SHAPING:
+            woken = Woken(row, body)
+            self._shaping.prepare_woken(woken, batch.keys)
+            return woken
         if owner != INBOX:
             return row.seq, owner.partition("/")[0], "timer"
         due = Due(row.seq, row.at, body["key"], body["due"])
         self._projection.prepare_due(due, batch.keys)
+        if due.what == "silence":
+            self._shaping.prepare_move(batch.keys)
         return due
 
     def plan(self, batch: Batch, snapshot: Snapshot, expected: int, term: int) -> Operations:
@@ -176,19 +227,26 @@ class SystemPipeline:
         for run in runs[:-1]:
             batch.stage = run.name
             self._judge(run, batch.items if run.every else lively, over, out, tally)
+        shaping = self._shaping.begin(snapshot, out)
+        awake = shaping.awake or any(type(work) is LogRow for work in batch.work)
         batch.stage, feed, applied = projection.name, out.feed.append, 0
         for work in batch.work:
             if type(work) is Item:
                 if work.seq in over:
                     continue
                 if not work.plain:
+                    if awake:
+                        batch.stage = shaping.name
+                        shaping.judge(work)
+                        batch.stage = projection.name
                     projection.judge(work)
                 feed((work.seq, work.type, work.why))
-            elif isinstance(work, Due):
-                projection.fire(work)
+            elif isinstance(work, HAPPENING):
+                self._happen(work, projection, shaping)
             elif work is not None:
                 feed(work)
             applied += 1
+        shaping.end()
         for run in runs:
             run.end()
         tally.count("applied", applied)
@@ -196,6 +254,17 @@ class SystemPipeline:
             self._settle(batch.control, out, tally)
         out.advance = tally.advance(self.name, expected, batch.rows[-1].seq, term)
         return out
+
+    def _happen(self, work: Due | Woken | LogRow, projection: ProjectionRun, shaping: ShapingRun) -> None:
+        """What is no event and takes effect here: a timer of the inbox or of a window, a move of a silence."""
+        if isinstance(work, Woken):
+            shaping.wake(work)
+        elif isinstance(work, Due):
+            if work.what == "silence":
+                shaping.fire(work)
+            projection.fire(work)
+        else:
+            shaping.said(work)
 
     def _judge(self, run: Run, items: list[Item], over: set[int], out: Operations, tally: Tally) -> None:
         """Take all events that are not over through one stage. `over` gets the seqs of those that end in it."""
@@ -257,4 +326,4 @@ def _until_alone(rows: list[LogRow]) -> list[LogRow]:
 def _alone(row: LogRow) -> bool:
     if row.kind == "move":
         return row.type in DECIDES
-    return row.kind == "timer" and row.id.startswith(f"{INBOX}:{ageing.KEY}:")
+    return row.kind == "timer" and row.id.startswith(ALONE)

@@ -13,13 +13,14 @@ from eventctl.context import CartridgeContext
 from eventctl.contracts import CallFailed
 from eventctl.dag.case import Case, as_event
 from eventctl.dag.overlay import Overlay
+from eventctl.enrichments import PREFIX, seen_as
 from eventctl.event import HOPS_MAX
 from eventctl.ids import outbox_id
 from eventctl.plan import Cartridge, Plan
 from eventctl.store import LogRow, OutboxRow
 from eventctl.trampoline import PARK, Ask, Mistake
 
-STAGES = frozenset({"trust", "dedup", "enrichment", "correlation", "classification", "projection"})
+STAGES = frozenset({"trust", "dedup", "entity", "enrichment", "correlation", "classification", "projection"})
 """Slots of the system's stages: every cartridge may read them, none may own one."""
 
 
@@ -84,7 +85,8 @@ class Reads:
 
     def _annotations(self) -> dict[str, Any]:
         stored = self._overlay.annotations(self._case.record.seq)
-        names = {slot: slot for slot in STAGES} | {other.slots_in + slot: slot for other, slot in self._done()}
+        names = {slot: slot for slot in STAGES} | {slot: seen_as(slot) for slot in stored if slot.startswith(PREFIX)}
+        names |= {other.slots_in + slot: slot for other, slot in self._done()}
         values = {name: stored[slot] for slot, name in names.items() if slot in stored} | dict(self._earlier)
         return {name: orjson.loads(value) for name, value in values.items()}
 
