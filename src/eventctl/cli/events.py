@@ -219,11 +219,10 @@ def adopt(
     with session.reading() as store:
         found = _looked(discoveries.look(store.views, declared, name), name, store.views.type_names())
     folders = {each.name: root / discovery.DOMAINS / each.name for each in scan.domains}
-    target = file or adoption.place(root, name, domain=domain or "", domains=folders)
+    target = file.absolute() if file else adoption.place(root, name, domain=domain or "", domains=folders)
     inside = target.resolve().is_relative_to(root.resolve()) and any(target.parent == folder for folder in folders.values())
     shown = str(target.relative_to(root)) if inside else str(target)
     made = adoption.draft(found, target, level=level, summary=summary, shown=shown)
-
     if not dry_run:
         adoption.write(made, partial(_mistakes, house, scan, shown if inside else ""))
     if as_json:
