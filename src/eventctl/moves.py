@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from eventctl import gathered
 from eventctl.errors import Conflict, NotFound, NotPermitted, UsageError
 from eventctl.ids import uuid7
 from eventctl.lives import DEFAULT_LEASE
@@ -158,8 +159,10 @@ def apply(body: Body, snapshot: Snapshot, seq: int, at: int) -> Operations:
     out = Operations()
     after = _EFFECTS[body["verb"]](Move(body, row, snapshot, at), out)
     if after is not None:
-        out.changed.append(after._replace(ver=row.ver + 1, changed_pos=int(body["saw"])))
-        out.touched.append((number, seq))
+        changed = [after, *_group(row, after, snapshot, at, out)]
+        for each in changed:
+            out.changed.append(each._replace(ver=each.ver + 1, changed_pos=int(body["saw"])))
+            out.touched.append((each.id, seq))
     return out
 
 
@@ -169,10 +172,35 @@ def read(store: Store, body: Body) -> Snapshot:
     keys = Keys(notifications=[number], member_views=[(member, number)] if member else [])
     found = store.snapshot(keys)
     row = found.notifications.get(number)
+    group = gathered.group_of(row) if row is not None else None
+    if group is not None:
+        keys.notifications.append(group)
+        found = store.snapshot(keys)
+        row = found.notifications.get(number)
     if body["verb"] == "unarchive" and row is not None:
         keys.lives.append((row.life, row.life_key))
         found = store.snapshot(keys)
     return found
+
+
+def _group(row: Notification, after: Notification, snapshot: Snapshot, at: int, out: Operations) -> list[Notification]:
+    """What settling a row means for its group: one open member less; and for a group, that what it gathers follows."""
+    if _settled(row) or not _settled(after):
+        return []
+    if gathered.is_group(row):
+        out.timers.append(TimerRow(INBOX, f"silence:group:{row.id}", at))
+    number = gathered.group_of(row)
+    group = None if number is None else snapshot.notifications.get(number)
+    if group is None or group.archived_at is not None:
+        return []
+    left = gathered.left(group, at)
+    if group.lease_due is not None and left.lease_due is None:
+        out.timers_cleared.append((INBOX, f"lease:{group.id}", None))
+    return [left._replace(due=at)]
+
+
+def _settled(row: Notification) -> bool:
+    return row.agent_state == "resolved" or row.archived_at is not None
 
 
 def _make(
@@ -268,7 +296,7 @@ def _resolve(move: Move, out: Operations) -> Notification:
         out.timers_cleared.append((INBOX, f"lease:{row.id}", None))
     return row._replace(
         agent_state="resolved", agent=body["agent"], lease_due=None, resolved_at=at, resolution=orjson.dumps(body["resolution"]),
-        updated_at=at, due=at,
+        updated_at=at, due=at, silenced_by=None, silenced_until=None,
     )  # fmt: skip
 
 
@@ -278,7 +306,7 @@ def _archive(move: Move, out: Operations) -> Notification:
         raise Conflict(f"n{row.id} is archived already", hint=f"`eventctl inbox unarchive n{row.id}` brings it back")
     if _held(row, move.at):
         raise _held_by(row)
-    return row._replace(archived_at=move.at, updated_at=move.at, due=move.at)
+    return row._replace(archived_at=move.at, updated_at=move.at, due=move.at, silenced_by=None, silenced_until=None)
 
 
 def _unarchive(move: Move, out: Operations) -> Notification:
@@ -308,7 +336,7 @@ def _unseen(move: Move, out: Operations) -> Notification | None:
 
 def _snooze(move: Move, out: Operations) -> Notification:
     body = move.body
-    out.member_views.append(move.view._replace(snooze_until=body["until"]))
+    out.member_views.append(move.view._replace(snooze_until=body["until"], snoozed_by=None))
     out.timers.append(TimerRow(INBOX, f"snooze:{body['member']}:{move.row.id}", body["until"]))
     return move.row
 
@@ -316,7 +344,7 @@ def _snooze(move: Move, out: Operations) -> Notification:
 def _unsnooze(move: Move, out: Operations) -> Notification | None:
     if move.view.snooze_until is None:
         return None
-    out.member_views.append(move.view._replace(snooze_until=None))
+    out.member_views.append(move.view._replace(snooze_until=None, snoozed_by=None))
     out.timers_cleared.append((INBOX, f"snooze:{move.body['member']}:{move.row.id}", None))
     return move.row
 

@@ -30,6 +30,8 @@ VERBS = {
     "inbox.resolve": "say how a notification was settled",
     "inbox.archive": "put a notification away",
     "inbox.unarchive": "bring a notification back",
+    "silence.set": "keep notifications quiet for the member that is the object, or for everybody",
+    "silence.ended": "end such a silence",
     "quarantine.release": "let a held event go on",
     "quarantine.discard": "drop a held event",
     "dead.retry": "run a dead letter again",
@@ -49,6 +51,7 @@ ROLES: dict[str, frozenset[str]] = {
             "emit", "operate", "quarantine.*", "dead.*",
             "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.archive", "inbox.unarchive",
             "inbox.seen:@self", "inbox.unseen:@self", "inbox.snooze:@self", "inbox.unsnooze:@self",
+            "silence.set:@self", "silence.ended:@self",
         }
     ),
     "agent": frozenset({"emit:agent.**", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve"}),

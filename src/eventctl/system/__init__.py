@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eventctl.catalog import EventType
     from eventctl.system.anomaly import Sighting
     from eventctl.system.classification import Classified
+    from eventctl.system.shaped import Shaped
     from eventctl.system.trust import Judgement
 
 PLATFORM = frozenset({"cartridge", "timer", "outbox", "system"})
@@ -44,7 +45,7 @@ class Item:
     brings it in now, later than `at` when it was released or retried. `trusted` passes it through trust unjudged.
     `entity` is the log's, `lives` (life, key, role) of what it does to lives, `keyless` a life whose key it lacks, `repeat_of` an
     earlier seq of the same occurrence, `bucket` the window that it counts in, `filed` where classification put it. `judgement` is
-    what trust has against it, `sighting` its pair of type and source. A `plain`
+    what trust has against it, `sighting` its pair of type and source, `shape` what shaping knows of it. A `plain`
     event takes part in no life and nobody doubts it: only stages for every event see it.
     """
 
@@ -60,6 +61,7 @@ class Item:
     keyless: str | None = None
     repeat_of: int | None = None
     judgement: Judgement | None = None
+    shape: Shaped | None = None
     suspect = attenuated = False
     why = "accept"
     trusted = False
@@ -82,7 +84,7 @@ class Item:
         Four events of five end as a position in the feed. A batch that keeps their trees leaves the processor's cache, and is
         planned in twice the time when another process shares it.
         """
-        if not self.entry.lives and not self.suspect:
+        if not self.entry.lives and not self.suspect and self.shape is None:
             self.plain = True
             self.data = self.payload = _NOTHING
 

@@ -52,7 +52,7 @@ class ClassificationRun:
     every = False
 
     def judge(self, item: Item) -> Verdict | None:
-        if item.lives:
+        if item.lives or item.shape is not None:
             item.filed = classify(item.entry, item.data, attenuated=item.attenuated)
         return None
 

@@ -25,28 +25,15 @@ from eventctl.lives import Life, pick
 from eventctl.lives import Path as FieldPath
 from eventctl.moves import INBOX
 from eventctl.store import DUE_MAX, Keys, Notification, Operations, Snapshot, TimerRow
-from eventctl.system import Item, Verdict, ageing
+from eventctl.system import Item, Verdict, ageing, hushing
+from eventctl.system.due import Due
+from eventctl.system.hushing import Hushing
 from eventctl.system.rows import Rows
 from eventctl.times import FOREVER
 
 SLOT = "projection"
 WATCHED_MAX = 64
 """Characters of a watched value that are kept as they are; of a longer one only its hash, for it is only ever compared."""
-
-
-class Due:
-    """A timer of the inbox that came due: `moment` is when its record was written, `key` `lease:<n>` and the like."""
-
-    __slots__ = ("due", "key", "moment", "number", "seq", "what", "who")
-
-    def __init__(self, seq: int, moment: int, key: str, due: int) -> None:
-        self.seq = seq
-        self.moment = moment
-        self.key = key
-        self.due = due
-        self.what, _, rest = key.partition(":")
-        self.who, _, number = rest.rpartition(":")
-        self.number = int(number) if number.isdigit() else 0
 
 
 class Projection:
@@ -71,6 +58,8 @@ class Projection:
         """Add what must be known to handle a timer of the inbox."""
         if due.what == ageing.KEY:
             keys.due_before = due.moment
+        elif due.what in (hushing.QUIET, "silence"):
+            hushing.prepare(due, keys)
         elif due.number:
             keys.notifications.append(due.number)
             if due.what == "snooze":
@@ -130,6 +119,7 @@ class ProjectionRun:
         self._out = out
         self._views = dict(snapshot.member_views)
         self._rows = Rows(snapshot)
+        self._hushing = Hushing(catalog, self._rows, snapshot, out)
 
     def judge(self, item: Item) -> Verdict | None:
         if item.lives:
@@ -168,7 +158,7 @@ class ProjectionRun:
             item.entity, shown.title(item), filed.actionable, item.seq, item.seq, item.moment, item.moment,
             due=due if due < FOREVER else None, watched=orjson.dumps(watched) if watched else None, changed_pos=item.seq,
         )  # fmt: skip
-        self._rows.open(row)
+        self._rows.open(self._hushing.shown(row, None, item))
         if number == 1:
             # The first notification ever starts the hourly sweep, which from then on sets its own next time.
             self._out.timers.append(TimerRow(INBOX, ageing.KEY, item.moment + ageing.INTERVAL))
@@ -179,12 +169,12 @@ class ProjectionRun:
         now = {**before, **shown.watched(item)}
         changed = any(before.get(field) != now.get(field) for field in item.entry.meaningful)
         news = changed or item.filed.level > row.level
-        self._show(item, shown, row, watched=orjson.dumps(now) if now else None, news=row.news + news)
+        self._show(item, shown, row, row, watched=orjson.dumps(now) if now else None, news=row.news + news)
 
     def _reopen(self, item: Item, shown: Shown, row: Notification) -> None:
         watched = shown.watched(item)
         self._show(
-            item, shown, row, watched=orjson.dumps(watched) if watched else None, news=row.news + 1,
+            item, shown, row, row, watched=orjson.dumps(watched) if watched else None, news=row.news + 1,
             agent_state="none", agent=None, claimed_at=None, lease_due=None, resolved_at=None, resolution=None,
         )  # fmt: skip
 
@@ -192,17 +182,19 @@ class ProjectionRun:
         if row.lease_due is not None:
             self._out.timers_cleared.append((INBOX, f"lease:{row.id}", None))
         self._show(
-            item, shown, row, agent_state="resolved", lease_due=None, resolved_at=item.moment,
+            item, shown, self._hushing.left(row, item.moment, item.seq), None, agent_state="resolved", lease_due=None, resolved_at=item.moment,
             resolution=orjson.dumps(item.payload),
         )  # fmt: skip
 
-    def _show(self, item: Item, shown: Shown, row: Notification, **more: Any) -> None:
-        """The row with this event as its newest."""
+    def _show(self, item: Item, shown: Shown, row: Notification, open_: Notification | None, **more: Any) -> None:
+        """The row with this event as its newest; unless the event settles it, `open_` is what it was."""
         after = row._replace(
             level=max(row.level, item.filed.level), type=item.type, entity=item.entity or row.entity,
             title=shown.title(item) if shown.can_title(item) else row.title, actionable=item.filed.actionable,
             seq=item.seq, updated_at=item.moment, changed_pos=item.seq, **more,
         )  # fmt: skip
+        if open_ is not None:
+            after = self._hushing.shown(after, open_, item)
         self._rows.change(after._replace(due=ageing.due(after, item.entry)))
 
     def fire(self, due: Due) -> None:
@@ -213,6 +205,8 @@ class ProjectionRun:
             self._end_lease(due)
         elif due.what == "snooze":
             self._end_snooze(due)
+        elif due.what == hushing.QUIET or due.who in hushing.SWEEPS:
+            self._hushing.fire(due)
 
     def _end_lease(self, due: Due) -> None:
         row = self._rows.number(due.number)
@@ -228,7 +222,7 @@ class ProjectionRun:
         row, view = self._rows.number(due.number), self._views.get((due.who, due.number))
         if row is None or view is None or view.snooze_until is None or view.snooze_until > due.due:
             return
-        self._views[due.who, due.number] = view = view._replace(snooze_until=None)
+        self._views[due.who, due.number] = view = view._replace(snooze_until=None, snoozed_by=None)
         self._out.member_views.append(view)
         self._rows.change(row)  # a member's move in the meantime must conflict
 
@@ -247,6 +241,7 @@ class ProjectionRun:
         if step.what == "purge":
             self._out.purged.append(row.id)
             return
+        row = self._hushing.left(row, due.moment, due.seq)
         if step.what == "archive":
             after = row._replace(archived_at=due.moment)
         else:

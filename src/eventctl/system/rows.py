@@ -18,7 +18,7 @@ class Rows:
         self._last = snapshot.notification_last
         self._opened: dict[int, Notification] = {}
         self._changed: dict[int, Notification] = {}
-        for row in snapshot.due:
+        for row in (*snapshot.due, *snapshot.silenced):
             self._stored[row.id] = row
 
     def last(self, life: str, key: str) -> Notification | None:
