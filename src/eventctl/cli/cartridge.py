@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from eventctl.cli.cartridgecard import Card
     from eventctl.composition import Composition
+    from eventctl.dag.faults import Standing
     from eventctl.discovery import Found
     from eventctl.plugins import Plugins
 
@@ -51,6 +52,19 @@ async def process(event: Event, context: Context) -> Event | None:
     return event
 '''
 
+RULE = """\
+# {summary} Fields and effects: docs/rules.md
+id       = "{id}"
+summary  = "{summary}"
+consumes = ["{consumes}"]           # which events it looks at: * is one part of a type, ** the rest
+when     = "level >= 2"             # over event, source, level, domain, entity, payload, annotations, now
+mode     = "shadow"                 # it only notes what it would do; take this line out, and it does it
+
+[notify]
+title = "{{event}} from {{source}}"   # fields of the event in braces, {{payload.name}} too
+level = "workflow"
+"""
+
 
 class Looked(NamedTuple):
     """What stands in the workspace: as it was found (with what plugins bring), and as it was put together."""
@@ -59,6 +73,7 @@ class Looked(NamedTuple):
     units: dict[str, Unit]
     composed: Composition
     problems: list[Problem]
+    faults: list[Standing]
 
 
 @click.group(cls=Lister)
@@ -174,7 +189,8 @@ def graph(session: Session, /, pipeline: str | None, form: str) -> None:
 @click.option(
     "--consumes", type=PATTERN, metavar="PATTERN", help="What it is given, like deployment.* (default: its domain's events)."
 )
-@click.option("--summary", default="Counts the events of an entity.", show_default=True, help="What it does, in one sentence.")
+@click.option("--summary", metavar="TEXT", help="What it does, in one sentence.")
+@click.option("--rule", is_flag=True, help="A rule without code, in the shadow until you take that line out.")
 @json_option
 @click.pass_obj
 def new(
@@ -184,13 +200,15 @@ def new(
     domain: str | None,
     for_member: str | None,
     consumes: str | None,
-    summary: str,
+    summary: str | None,
+    rule: bool,
     as_json: bool,
 ) -> None:
     """Write a cartridge that works, for you to change.
 
     \b
     eventctl cartridge new deploy-counter --domain software-development
+    eventctl cartridge new loud-failures --member ada --consumes 'job.*' --rule
     """
     if domain and for_member:
         raise UsageError("a cartridge is for a domain or for a member, not both")
@@ -198,11 +216,12 @@ def new(
     root = session.paths().root
     if domain and not (root / folder).is_dir():
         raise NotFound(f"there is no domain {domain!r}", where=str(root / folder), hint=_domains(root))
-    target = root / folder / "cartridges" / f"{name}.py"
+    target = root / folder / "cartridges" / f"{name}{'.toml' if rule else '.py'}"
     if target.exists():
         raise Conflict("there is a cartridge already", where=str(target), hint="choose another name")
     pattern = consumes or (f"domain.{domain}.**" if domain else "**")
-    _write(target, TEMPLATE.format(id=name, summary=_quoted(summary), consumes=_quoted(pattern)))
+    says = summary or ("Tells of events that matter." if rule else "Counts the events of an entity.")
+    _write(target, (RULE if rule else TEMPLATE).format(id=name, summary=_quoted(says), consumes=_quoted(pattern)))
     if as_json:
         listing([{"id": name, "path": str(target)}])
         return
@@ -229,21 +248,22 @@ def _write(target: Path, text: str) -> None:
 def _look(session: Session) -> Looked:
     from eventctl import composition, discovery
     from eventctl.cli.wiring import house_of
+    from eventctl.dag.faults import standing
 
     house = house_of(session)
     settings, problems = house.settings()
     try:
         with session.reading() as store:
-            known = store.units()
+            known, faults = store.units(), standing(store)
     except NotFound:
-        known = {}
+        known, faults = {}, []
     scan = discovery.scan(house.paths.root, known)
     found = [*scan.found, *_plugged(house.plugins)]
     catalog, more = house.catalog()
     composed = composition.compose(scan, catalog, enable=settings.enable, plugged=house.plugins.cartridges)
     enabling = [problem for problem in problems if "enable" in problem.where]
     of_types = [problem for problem in more if problem.where.startswith("company/")]
-    return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])))
+    return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])), faults)
 
 
 def _plugged(plugins: Plugins) -> Iterator[Found]:
@@ -280,7 +300,9 @@ def _card(looked: Looked, given: str) -> Card:
     read, of = standing[path]
     unit = looked.units.get(path) or Unit(path, 0, 0, 0, read.version, b"")
     problems = [problem for problem in looked.problems if path in problem.where or f".{read.id}" in problem.where]
-    return Card(read, unit, of, places_of(path, looked.composed), problems)
+    return Card(
+        read, unit, of, places_of(path, looked.composed), problems, [fault for fault in looked.faults if fault.path == path]
+    )
 
 
 def _mistakes(path: Path, shown: str = "") -> list[Problem]:
@@ -311,6 +333,7 @@ def _form(found: Found, runs: list[str]) -> dict[str, Any]:
         "id": given.id, "version": given.version, "summary": given.summary, "scope": found.scope, "owner": found.owner,
         "path": found.path, "pipelines": runs, "consumes": list(given.consumes), "emits": list(given.emits),
         "annotates": list(given.annotates), "requires": list(given.requires), "calls": list(given.permissions.calls),
+        "mode": given.rule.mode if given.rule else "live", "form": "code" if given.rule is None else "rule",
     }  # fmt: skip
 
 
@@ -323,7 +346,11 @@ def _broken(looked: Looked, found: Found) -> str:
 def _row(found: Found, runs: list[str], broken: str) -> list[object]:
     if broken and not runs:
         return [found.manifest.id, Cell("nothing (broken)", fg="red"), broken]
-    place = ", ".join(runs) or Cell(f"nothing ({found.scope})", dim=True)
+    rule = found.manifest.rule
+    if rule is not None and rule.shaping and not runs:
+        runs = ["system"]
+    in_shadow = " (shadow)" if rule is not None and rule.mode == "shadow" else ""
+    place = ", ".join(runs) + in_shadow if runs else Cell(f"nothing ({found.scope})", dim=True)
     return [found.manifest.id, place, found.manifest.summary]
 
 

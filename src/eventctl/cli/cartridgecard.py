@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventctl.composition import Composition
+    from eventctl.dag.faults import Standing
     from eventctl.errors import Problem
     from eventctl.manifest import Manifest
 
@@ -29,13 +30,14 @@ class Place(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A cartridge and its unit; `problems` are those that stand in its files or settings."""
+    """A cartridge and its unit; `problems` are those that stand in its files or settings, `faults` what it had no answer for."""
 
     manifest: Manifest
     unit: Unit
     of: str
     places: list[Place]
     problems: list[Problem]
+    faults: list[Standing]
 
 
 def places_of(path: str, composed: Composition) -> list[Place]:
@@ -56,6 +58,8 @@ def form(card: Card) -> dict[str, Any]:
         "manifest": orjson.loads(manifests.dump(card.manifest)),
         "runs": [place._asdict() for place in card.places],
         "problems": [problem._asdict() for problem in card.problems],
+        "mode": given.mode if (given := card.manifest.rule) else "live",
+        "errors": [fault._asdict() for fault in card.faults],
     }  # fmt: skip
 
 
@@ -69,15 +73,27 @@ def show(screen: Screen, card: Card) -> None:
     screen.fields(
         [
             ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit)), ("runs in", runs or "nothing"),
-            ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
+            *_rule_fields(given), ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
             ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
-            ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error),
+            ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error if given.rule is None else ""),
         ],
         indent=2,
     )  # fmt: skip
     for place in card.places or ([Place("", 0, {})] if given.settings else []):
         _show_settings(screen, given, place, several=len(card.places) > 1)
+    for fault in card.faults:
+        screen.say(f"it {fault}")
     _show_problems(screen, card.problems)
+
+
+def _rule_fields(given: Manifest) -> list[tuple[str, object]]:
+    rule = given.rule
+    if rule is None:
+        return []
+    window = rule.window
+    counted = f"{window.kind} within {format_duration(window.within)}" if window else ""
+    shadow = "shadow: it notes what it would do, and does nothing" if rule.mode == "shadow" else ""
+    return [("mode", shadow), ("when", rule.when or ""), ("window", counted), ("effects", ", ".join(rule.effects))]
 
 
 def _show_settings(screen: Screen, given: Manifest, place: Place, *, several: bool) -> None:

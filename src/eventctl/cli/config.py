@@ -12,6 +12,7 @@ SCHEMAS = {
     "settings": "eventctl.toml",
     "event-types": "event_types.toml",
     "cartridge": "cartridge.toml, and the block in a cartridge's file",
+    "rule": "<id>.toml, a rule without code",
     "envelope": "an event",
 }
 MISCONFIGURED = 78
@@ -69,7 +70,7 @@ def check(session: Session, /, as_json: bool) -> None:
 @config.command(short_help="Print the JSON Schema of a file that people write.")
 @click.argument("what", type=click.Choice(list(SCHEMAS)), default="settings", metavar="[WHAT]")
 def schema(what: str) -> None:
-    """Print the JSON Schema of WHAT: settings (default), event-types, cartridge or envelope. Editors complete and check with it.
+    """Print the JSON Schema of WHAT: settings (default), event-types, cartridge, rule or envelope. Editors complete and check with it.
 
     \b
     eventctl config schema > eventctl.schema.json
@@ -79,7 +80,7 @@ def schema(what: str) -> None:
 
     sources = {
         "settings": settings.json_schema, "event-types": catalog.json_schema, "cartridge": manifest.json_schema,
-        "envelope": envelope.json_schema,
+        "rule": manifest.rule_schema, "envelope": envelope.json_schema,
     }  # fmt: skip
     click.echo(json_text(sources[what]()))
 

@@ -17,10 +17,13 @@ from eventctl.views import Counts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eventctl.dag.faults import Standing
     from eventctl.store import Store
 
 STATES = ("applied", "dropped", "quarantined", "waiting", "dead")
 """What may have become of a record; a column that would hold only zeros is left out."""
+
+FAULTS_MAX = 5
 
 
 @click.command(cls=Verb, short_help="How far everything has come, in one screen.")
@@ -41,11 +44,17 @@ def status(session: Session, /, as_json: bool) -> None:
         counts = store.views.counts()
         cursors = store.views.cursors()
         blamed = _blamed(store)
+        faults = _faults(store)
         unknown = undeclared_of(store)
         epoch = store.epoch
     if as_json:
         items = [blame._asdict() for blame in blamed]
-        told = {**_form(counts, cursors), "cartridges": items, "undeclared_types": len(unknown)}
+        told = {
+            **_form(counts, cursors),
+            "cartridges": items,
+            "rules": [each._asdict() for each in faults],
+            "undeclared_types": len(unknown),
+        }
         document({"workspace": str(paths.root), "epoch": epoch, "runner": runner, **told})
         return
     screen = Screen(session)
@@ -60,9 +69,19 @@ def status(session: Session, /, as_json: bool) -> None:
     screen.table(("pipeline", "at", "behind", *states), rows, right=range(1, 3 + len(states)))
     for blame in blamed:
         screen.say(f"{blame.id} {blame}: `eventctl cartridge show {blame.path}`")
+    for fault in faults[:FAULTS_MAX]:
+        screen.say(f"{fault.rule} {fault}: `eventctl cartridge show {fault.path}`")
+    if len(faults) > FAULTS_MAX:
+        screen.say(f"{len(faults) - FAULTS_MAX:,} more rules had no answer for some events: `eventctl status --json`")
     _hints(screen, runner, counts, cursors)
     if unknown:
         screen.say(undeclared_text(unknown))
+
+
+def _faults(store: Store) -> list[Standing]:
+    from eventctl.dag.faults import standing
+
+    return standing(store)
 
 
 def undeclared_of(store: Store) -> list[str]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
+from eventctl.store import Keys, Store
 from eventctl.times import iso
 
 STATE = "errors"
@@ -57,3 +60,35 @@ def answered(faults: dict[str, Fault], rules: Iterable[str]) -> bool:
     for name in recovered:
         faults[name] = faults[name]._replace(row=0)
     return bool(recovered)
+
+
+class Standing(NamedTuple):
+    """What a rule could not answer, as people are told it. `path` is its file; `row` is how many events in a row."""
+
+    rule: str
+    path: str
+    pipeline: str
+    errors: int
+    row: int
+    last: str
+    seq: int
+    at: str
+
+    def __str__(self) -> str:
+        times = "1 event" if self.errors == 1 else f"{self.errors:,} events"
+        since = f", {self.row} in a row" if 1 < self.row < self.errors else ""
+        return f"had no answer for {times}{since}; the last time, e{self.seq}: {self.last}"
+
+
+def standing(store: Store) -> list[Standing]:
+    """The errors of all rules whose files are still what they were."""
+    files = {unit.hash: unit.path for unit in store.units().values()}
+    pipelines = [cursor.pipeline for cursor, _ in store.views.cursors()]
+    states = store.snapshot(Keys(states=[(pipeline, STATE) for pipeline in pipelines])).states
+    return [
+        Standing(rule, files[fault.hash], pipeline, fault.errors, fault.row, fault.last, fault.seq, fault.at)
+        for (pipeline, _), state in states.items()
+        if state
+        for rule, fault in read(orjson.loads(state)).items()
+        if fault.hash in files
+    ]
