@@ -144,7 +144,7 @@ class SqliteViews:
         self, *, states: Sequence[str] = (), pipeline: str = "", limit: int = 50, before: int | None = None
     ) -> list[ExceptionRow]:
         # One ordered range per pipeline and state, merged.
-        ranges: list[tuple[str, ...]] = [(state,) for state in states] or [()]
+        ranges: list[tuple[str, ...]] = [(state,) for state in dict.fromkeys(states)] or [()]
         found: list[ExceptionRow] = []
         for name in [pipeline] if pipeline else self._distinct("exception", "pipeline"):
             for state in ranges:
