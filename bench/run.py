@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import appending, idling, installed, latency, listing, memory, neighbours, pipeline, rebuilding, starting
+from bench import appending, backtesting, idling, installed, latency, listing, memory, neighbours, pipeline, rebuilding, starting
 from bench.figures import HEAD, Figure, show, show_json
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "installed": installed.measure,
     "list": listing.measure,
     "rebuild": rebuilding.measure,
+    "backtest": backtesting.measure,
     "memory": memory.measure,
     "idle": idling.measure,
 }

@@ -22,7 +22,7 @@ from eventctl.account import Account
 from eventctl.app import House, Planned
 from eventctl.difference import Difference, compare
 from eventctl.discovery import DOMAINS, LIBRARY, MEMBERS, Found, Scan, Scope
-from eventctl.errors import EventctlError, Misconfigured, NotFound
+from eventctl.errors import EventctlError, Misconfigured, NotFound, UsageError
 from eventctl.manifest import MANIFEST
 from eventctl.past import at_or_after
 from eventctl.plan import Plan
@@ -71,13 +71,22 @@ class Stage:
         self._house = house
         self.scan = house.scan(store)
 
-    def place(self, path: Path) -> Found:
-        """The cartridge at `path`, read and put where it would stand. Raises Misconfigured with its mistakes, NotFound."""
+    def place(self, path: Path, into: str = "") -> Found:
+        """The cartridge at `path`, read and put where it would stand, or in `into`, like `domain:marketing`.
+
+        Raises Misconfigured with its mistakes, NotFound.
+        """
         if not path.exists():
             raise NotFound("there is no such file", where=str(path))
         at = path.parent if path.name == MANIFEST else path
         scope, owner, shown = self._standing(at)
-        found = discovery.one(at, shown or f"{LIBRARY}/{path.name}", scope, owner)
+        if into:
+            scope, owner = _owner(into)
+            folder = f"{DOMAINS if scope == 'domain' else MEMBERS}/{owner}"
+            if not (self._house.paths.root / folder).is_dir():
+                raise NotFound(f"there is no {into.partition(':')[0]} {owner!r}", where=folder)
+            shown = f"{folder}/{discovery.CARTRIDGES}/{at.name}"
+        found = discovery.one(at, shown or f"{LIBRARY}/{at.name}", scope, owner)
         if shown:
             return found
         same = [each for each in self.scan.found if each.manifest.id == found.manifest.id]
@@ -133,19 +142,19 @@ def run(
     *,
     since: int = 0,
     first: int = 0,
+    into: str = "",
     against: Path | None = None,
-    nothing: bool = False,
     reopen: Callable[[], Store] | None = None,
     told: Told = lambda _read, _of: None,
 ) -> Report:
     """Backtest the cartridge at `path` from `since` (microseconds), or from record `first`, to the end of the log.
 
-    `against` is another version of it; `nothing` compares with a workspace that has none, even if it has. `reopen` gives another
-    process a store of its own: then both trials run at the same time.
+    `into` says where it would stand (`domain:marketing`, `member:ada`) when it does not yet. `against` is another version of it.
+    `reopen` gives another process a store of its own: then both trials run at the same time.
     """
     stage = Stage(house, source)
-    found = stage.place(path)
-    other = None if nothing else stage.place(against) if against else stage.standing(found)
+    found = stage.place(path, into)
+    other = stage.place(against) if against else stage.standing(found)
     if other is not None and against is None and other.code.hash == found.code.hash:
         other = None  # the file itself: it is new, or was changed where it stands
     elif other is not None:
@@ -233,6 +242,13 @@ def _only_tells(staged: Staged) -> bool:
     return all(
         each.unit == staged.found.path and not each.rights.emits for plan in staged.plans for each in plan if staged.found
     )
+
+
+def _owner(into: str) -> tuple[Scope, str]:
+    kind, _, name = into.partition(":")
+    if kind not in ("domain", "member") or not name:
+        raise UsageError(f"{into!r} is no place for a cartridge", hint="name one like domain:marketing or member:ada")
+    return ("domain" if kind == "domain" else "personal"), name
 
 
 def replace_found(scan: Scan, found: Iterable[Found]) -> Scan:

@@ -21,7 +21,7 @@ import orjson
 from eventctl.account import Account, Failure, Made, Name, Shown
 from eventctl.event import Level
 
-NEWLY = ("notified",)
+NOTICES = ("notice.raised", "notice.withdrawn")
 QUIET_STATES = frozenset({"waiting"})
 """What waits for an answer is told as a call."""
 
@@ -73,7 +73,7 @@ def _notices(before: Account, after: Account, found: Difference) -> None:
         was = before.notices.get(key)
         if was is not None:
             _same_notice(was, one, found)
-        elif not _moved(key, gone, after, before):
+        elif not _moved(key, gone, before):
             found.add("notified", one.event, "", _titled(one))
     for key, one in gone.items():
         others = [other for other in after.touched.get(one.event, ()) if other != key and other in after.notices]
@@ -83,9 +83,8 @@ def _notices(before: Account, after: Account, found: Difference) -> None:
             found.add("unnotified", one.event, _titled(one), "")
 
 
-def _moved(key: tuple[str, str, Name], gone: Mapping[Any, Shown], after: Account, before: Account) -> bool:
+def _moved(key: tuple[str, str, Name], gone: Mapping[Any, Shown], before: Account) -> bool:
     """Whether a notification only took another's place: its event belonged to one that is not there any more."""
-    del after
     return any(other in gone for other in before.touched.get(key[2], ()))
 
 
@@ -103,12 +102,12 @@ def _events(before: Mapping[str, Made], after: Mapping[str, Made], found: Differ
     for id_, now in after.items():
         was = before.get(id_)
         if was is None:
-            found.add("emitted", now.event, "", _said(now))
+            found.add("told" if now.type in NOTICES else "emitted", now.event, "", _said(now))
         elif (was.type, was.body) != (now.type, now.body):
             found.add("reworded", now.event, _said(was), _said(now))
     for id_, was in before.items():
         if id_ not in after:
-            found.add("unemitted", was.event, _said(was), "")
+            found.add("untold" if was.type in NOTICES else "unemitted", was.event, _said(was), "")
 
 
 def _annotations(before: Account, after: Account, found: Difference) -> None:
@@ -151,6 +150,8 @@ def _said(made: Made) -> str:
         payload = orjson.loads(made.body)["payload"]
     except (orjson.JSONDecodeError, KeyError):
         return made.type  # one of very many: only its hash was kept
+    if made.type in NOTICES:
+        return f"{payload['title']}" + (" (withdrawn)" if made.type != NOTICES[0] else "")
     return f"{made.type} {orjson.dumps(payload).decode()}"
 
 

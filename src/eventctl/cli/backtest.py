@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TITLES = {
     "notified": "newly notified", "unnotified": "no longer notified", "regrouped": "in another notification",
     "level": "at another level", "title": "with another title", "silenced": "now silenced", "unsilenced": "no longer silenced",
+    "told": "newly said in notices", "untold": "no longer said in notices",
     "emitted": "newly emitted", "unemitted": "no longer emitted", "reworded": "emitted with other contents",
     "annotated": "annotated differently", "failed": "failing differently", "calls": "calls without an answer",
 }  # fmt: skip
@@ -66,6 +67,7 @@ def backtest(
     path: Path,
     since: tuple[str, int],
     against: str | None,
+    into: str,
     fail_on: str | None,
     examples: int,
     as_json: bool,
@@ -85,7 +87,15 @@ def backtest(
     with session.reading() as store, _other(path, against) as other, _progress(session, as_json) as told:
         moment, first = (since[1], 0) if since[0] == "moment" else (0, since[1])
         report = backtests.run(
-            house_of(session), store, path, since=moment, first=first, against=other, reopen=_reopen(session), told=told
+            house_of(session),
+            store,
+            path,
+            since=moment,
+            first=first,
+            into=into,
+            against=other,
+            reopen=_reopen(session),
+            told=told,
         )
     if as_json:
         from eventctl.cli.render import document
