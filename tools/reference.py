@@ -16,7 +16,7 @@ from typing import get_args, get_origin
 import click
 from pydantic import BaseModel
 
-from eventctl import declaration, discovery, manifest, settings
+from eventctl import declaration, discovery, manifest, rule, settings
 from eventctl.cli import COMMANDS, EXIT_CODES, SECTIONS, cli
 from eventctl.obeyed import NOT_OBEYED
 from eventctl.times import DAY
@@ -140,7 +140,10 @@ def settings_page() -> str:
     parts += [
         "## cartridge.toml",
         "Also the `# /// cartridge` block of a cartridge in one file.",
-        written("cartridge.toml", manifest.Manifest, keys.MANIFEST),
+        written("cartridge.toml", manifest.CodeFile, keys.MANIFEST),
+        "## <id>.toml, a rule without code",
+        "[Rules](rules.md) says what they mean, with examples.",
+        table([(key, kind_, shown(default), keys.RULE[key]) for key, kind_, default in rule_fields()]),
         "## event_types.toml",
         written("event_types.toml", declaration.Part, keys.EVENT_TYPES),
         "## domain.toml",
@@ -173,6 +176,13 @@ def nested(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, object
         if inner is not None and not path:
             several = not isinstance(field.annotation, type)
             yield from fields(inner, f"{name}.<name>" if several else name)
+
+
+def rule_fields() -> Iterator[tuple[str, str, object]]:
+    """The keys of a rule's file and of its tables, those of the file itself first."""
+    yield from fields(manifest.RuleFile, "")
+    for name in ("window", *rule.EFFECTS):
+        yield from fields(getattr(rule, name.capitalize()), name)
 
 
 def deep(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, object]]:

@@ -53,15 +53,15 @@ async def process(event: Event, context: Context) -> Event | None:
 '''
 
 RULE = """\
-# {summary} Fields and effects: docs/rules.md
+# {summary} `eventctl cartridge show {id}` says how it stands.
 id       = "{id}"
 summary  = "{summary}"
-consumes = ["{consumes}"]           # which events it looks at: * is one part of a type, ** the rest
-when     = "level >= 2"             # over event, source, level, domain, entity, payload, annotations, now
-mode     = "shadow"                 # it only notes what it would do; take this line out, and it does it
+consumes = ["{consumes}"]
+when     = "level >= 2"               # over event, source, level, domain, entity, payload, annotations, now
+mode     = "shadow"                   # it only notes what it would do; without this line it does it
 
 [notify]
-title = "{{event}} from {{source}}"   # fields of the event in braces, {{payload.name}} too
+title = "{{event}} from {{source}}"     # fields of the event in braces, {{payload.name}} too
 level = "workflow"
 """
 
