@@ -11,7 +11,20 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import appending, backtesting, idling, installed, latency, listing, memory, neighbours, pipeline, rebuilding, starting
+from bench import (
+    appending,
+    backtesting,
+    idling,
+    installed,
+    latency,
+    listing,
+    memory,
+    neighbours,
+    pipeline,
+    rebuilding,
+    rules,
+    starting,
+)
 from bench.figures import HEAD, Figure, show, show_json
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
@@ -21,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "latency": latency.measure,
     "neighbours": neighbours.measure,
     "installed": installed.measure,
+    "rules": rules.measure,
     "list": listing.measure,
     "rebuild": rebuilding.measure,
     "backtest": backtesting.measure,
