@@ -168,7 +168,7 @@ class CodeFile(_Head):
         return settings
 
 
-class RuleFile(_Head, Rule):
+class RuleFile(Rule, _Head):
     """The file of a rule without code."""
 
 
