@@ -90,7 +90,10 @@ class Table:
     def look(self) -> bool:
         """Read the file again if it has changed. Whether that came to a trouble that was not there before."""
         stamp = self._seen()
-        if stamp == self._stamp and (not isinstance(self._rows, _Database) or not self._rows.changed()):
+        if isinstance(self._rows, _Database) and self.trouble is None and stamp[2:] == (self._stamp or ())[2:]:
+            if not self._rows.changed():  # a commit changes the file's time, and is no reason to open it again
+                return False
+        elif stamp == self._stamp:
             return False
         before, self._stamp = self.trouble, stamp
         try:
@@ -248,14 +251,15 @@ class _Database:
         self._version = self._data_version()
 
     def changed(self) -> bool:
-        """Forget what is known when somebody has written. Whether the database must be opened anew."""
+        """Forget what is known when somebody has written. Whether what was asked so far cannot be asked any more."""
         try:
             version = self._data_version()
-        except sqlite3.Error:
-            return True
-        if version != self._version:
-            self._version = version
-            self._known.clear()
+            if version != self._version:
+                self._version = version
+                self._known.clear()
+                self._db.execute(self._statement, (None,)).fetchone()
+        except sqlite3.Error as error:
+            return not _busy(error)
         return False
 
     def row(self, key: Key) -> bytes | None:
@@ -288,6 +292,10 @@ def _indexed(db: sqlite3.Connection, table: str, key: str, there: Sequence[Seque
         if first is not None and first[2] == key and not index[4]:
             return True
     return False
+
+
+def _busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _quoted(name: str) -> str:

@@ -89,10 +89,10 @@ class World:
 
     def __init__(
         self, store: Store | None = None, *, trust: Trust | None = None, correlation: Correlation | None = None,
-        types: Catalog = CATALOG,
+        types: Catalog = CATALOG, **more: Any,
     ) -> None:  # fmt: skip
         self.store: Store = store or MemoryStore()
-        self.pipeline = SystemPipeline(types, trust, correlation)
+        self.pipeline = SystemPipeline(types, trust, correlation, **more)
         self.now = START
 
     def emit(self, type: str, payload: Mapping[str, Any] | None = None, **fields: Any) -> int:

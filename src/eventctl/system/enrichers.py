@@ -55,7 +55,7 @@ class Lookups(Protocol):
         """The values of that key's row as JSON; None where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lookup:
     """A table that events are looked up in. `path` is where the key stands in the envelope, `domain` whose it is ("": everybody's)."""
 
@@ -67,7 +67,7 @@ class Lookup:
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class History:
     """How many events of `pattern` an entity had `within` (microseconds), and when the last one was."""
 
