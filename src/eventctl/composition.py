@@ -26,7 +26,7 @@ from eventctl.modules import Code, LoadFailed, Modules
 from eventctl.obeyed import warnings
 from eventctl.patterns import matches
 from eventctl.plan import Cartridge, Plan
-from eventctl.rulecheck import rule_mistakes
+from eventctl.rulecheck import RuleCheck
 from eventctl.ruling import Shared, process_of, slots
 from eventctl.suggest import did_you_mean
 from eventctl.trampoline import Crumb, Place
@@ -101,6 +101,7 @@ class _Composing:
         self._library: dict[str, Found] = {}
         self._problems: list[Problem] = []
         self._shared = Shared()
+        self._rules = RuleCheck(catalog)
         self._owners = {found.manifest.id: found.owner for found in scan.found if found.scope == "domain"}
         for found in scan.found:
             if found.scope == "library":
@@ -234,7 +235,7 @@ class _Composing:
             if problem and (manifest.rule is None or found.scope != "personal"):
                 yield Problem(f"{where}: {'emits' if manifest.rule is None else 'emit.event'}", *problem)
         if manifest.rule is not None:
-            yield from rule_mistakes(found.scope, found.owner, manifest, self._catalog, where)
+            yield from self._rules.mistakes(found.scope, found.owner, manifest, where)
 
     def _emits(self, place: _Place, found: Found, pattern: str) -> tuple[str, str] | None:
         """Why a cartridge may not say that it emits this, and what to do; None when it may."""

@@ -15,30 +15,41 @@ PERSONAL = ("notify", "annotate", "silence")
 """The effects of a member's rule: it speaks to its member, and changes nothing for anybody else."""
 
 
-def rule_mistakes(scope: str, owner: str, manifest: Manifest, catalog: Catalog, where: str) -> Iterator[Problem]:
-    """Mistakes and warnings about the rule of a manifest that stands in a library, with a domain or with a member."""
-    rule = manifest.rule
-    if rule is None:
-        return
-    for number, pattern in enumerate(manifest.consumes):
-        yield from _consumed(pattern, catalog, f"{where}: consumes[{number}]")
-    if scope == "personal":
-        yield from _personal(rule, owner, where)
-    if rule.propose is not None and not catalog.declared(rule.propose.emits):
-        what = f"no event_types.toml declares {rule.propose.emits!r}"
-        yield Problem(f"{where}: propose.emits", what, did_you_mean(rule.propose.emits, catalog.types()))
+class RuleCheck:
+    """Looks at rules against one catalog; what a pattern comes to is found once."""
 
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._patterns: dict[str, Problem | None] = {}
 
-def _consumed(pattern: str, catalog: Catalog, where: str) -> Iterator[Problem]:
-    if pattern == "**" or any(matches(pattern, name) for name in catalog.types()):
-        return
-    if is_type(pattern):
-        what = f"{pattern!r} is a type that no one declares, so that it may never come"
-        hint = did_you_mean(pattern, catalog.types()) or "declare it in event_types.toml, or `eventctl events adopt` it"
-        yield Problem(where, what, hint)
-    else:
-        hint = did_you_mean(pattern, {f"{name.rpartition('.')[0]}.*" for name in catalog.types()})
-        yield Problem(where, f"{pattern!r} chooses no declared type: only events that nobody has declared", hint, warning=True)
+    def mistakes(self, scope: str, owner: str, manifest: Manifest, where: str) -> Iterator[Problem]:
+        """Mistakes and warnings about the rule of a manifest that stands in a library, with a domain or with a member."""
+        rule = manifest.rule
+        if rule is None:
+            return
+        for number, pattern in enumerate(manifest.consumes):
+            if pattern not in self._patterns:
+                self._patterns[pattern] = self._consumed(pattern)
+            found = self._patterns[pattern]
+            if found is not None:
+                yield found._replace(where=f"{where}: consumes[{number}]")
+        if scope == "personal":
+            yield from _personal(rule, owner, where)
+        if rule.propose is not None and not self._catalog.declared(rule.propose.emits):
+            what = f"no event_types.toml declares {rule.propose.emits!r}"
+            yield Problem(f"{where}: propose.emits", what, did_you_mean(rule.propose.emits, self._catalog.types()))
+
+    def _consumed(self, pattern: str) -> Problem | None:
+        types = self._catalog.types()
+        if pattern == "**" or any(matches(pattern, name) for name in types):
+            return None
+        if is_type(pattern):
+            what = f"{pattern!r} is a type that no one declares, so that it may never come"
+            return Problem(
+                "", what, did_you_mean(pattern, types) or "declare it in event_types.toml, or `eventctl events adopt` it"
+            )
+        hint = did_you_mean(pattern, {f"{name.rpartition('.')[0]}.*" for name in types})
+        return Problem("", f"{pattern!r} chooses no declared type: only events that nobody has declared", hint, warning=True)
 
 
 def _personal(rule: Rule, owner: str, where: str) -> Iterator[Problem]:
