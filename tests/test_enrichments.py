@@ -21,7 +21,7 @@ from eventctl.enrichments import EnrichmentSettings
 from eventctl.lookups import VALUE_MAX
 from eventctl.memory_store import MemoryStore
 from eventctl.rebuild import rebuild
-from eventctl.store import Keys
+from eventctl.store import Keys, Record
 from eventctl.system.enrichers import FAILED, FAILURES_MAX, MOMENTS_MAX, SKIPPED, Enrichers, History, Lookup, Plugged, Said
 from eventctl.times import HOUR, SECOND, iso
 from tests.system.kit import World
@@ -464,3 +464,36 @@ def test_a_rebuild_takes_what_was_written_then_and_not_what_tables_and_plugins_s
     for seq in seqs:
         assert here.store.views.trace(seq).annotations == again.views.trace(seq).annotations
     assert here.store.tail("log") == again.tail("log"), "and it says nothing new"
+
+
+def test_a_rule_that_reads_an_enrichment_is_rebuilt_to_the_same_inbox_when_its_table_has_changed(tmp_path):
+    from eventctl import manifest
+    from eventctl.system.rulings import Rulings, Shaper
+
+    rule = tmp_path / "lab.toml"
+    rule.write_text(
+        'id = "lab"\nsummary = "Of the lab."\nconsumes = ["shop.ticket.*"]\n'
+        'when = "annotations.host.team == \'lab\'"\n[set]\nlevel = "business"\n'
+    )
+
+    def pipeline() -> World:
+        enrichment = hosts(tmp_path, (tmp_path / "tables/hosts.csv").read_text(), consumes=["shop.ticket.*"])
+        stage, problems = enrichers(tmp_path, [("eventctl.toml", "", {"hosts": enrichment})], [], budget_us=1_000_000)
+        assert [] == problems
+        return World(enrichers=stage, rules=Rulings([Shaper("workspace", "", manifest.load(rule))]))
+
+    hosts(tmp_path)
+    here = pipeline()
+    for number, host in enumerate(["web-1", "web-2", "web-2"]):
+        here.emit("shop.ticket.opened", {"id": number, "host": host})
+    here.run()
+    assert [2, 3, 3] == [row.level for row in here.inbox()], "each event is judged by its own annotation"
+    hosts(tmp_path, HOSTS.replace("web-2,lab", "web-2,other"))
+    later = pipeline()
+    assert rebuild(here.store, MemoryStore(), later.pipeline).same
+    naive = pipeline()
+    naive.store.append([Record(*row[1:]) for row in here.store.read_log(0, 10)])
+    naive.run()
+    assert naive.store.views.projection_hash() != here.store.views.projection_hash(), (
+        "asked today, the table says something else"
+    )

@@ -104,10 +104,13 @@ class SystemPipeline:
         self._preparing = self._prepares()
         self._batch = Batch(())
 
-    def recall(self, source: Store) -> None:
-        """Ask no table and no plugin from now on, but annotate what `source` has annotated: for whoever folds its log again."""
+    def recall(self, source: Store, origin: Callable[[int], int] = int) -> None:
+        """Ask no table and no plugin from now on, but annotate what `source` has annotated: for whoever folds its log again.
+
+        `origin` gives an event's number there.
+        """
         kept = [stage for stage in self._stages if not isinstance(stage, Enrichers | Recalled)]
-        self._stages = (*kept[:3], Recalled(source), *kept[3:])
+        self._stages = (*kept[:3], Recalled(source, origin), *kept[3:])
         self._preparing = self._prepares()
 
     def _prepares(self) -> list[tuple[str, Callable[[Item, Keys], None]]]:

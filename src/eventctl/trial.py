@@ -96,6 +96,7 @@ class Trial:
         self._scratch = Scratch(source, span.first)
         self._scratch.watch = self._watch
         own = {cartridge.rights.name for plan in plans for cartridge in plan} | subject.names
+        system.recall(source, self._scratch.origin)  # tables say something else today
         self._past = Past(source, own, self._names, span.first, span.last)
         self._rows: deque[LogRow] = deque()
         self._due: list[tuple[int, str, str]] = []

@@ -316,14 +316,16 @@ class EnrichersRun:
 class Recalled:
     """In the place of the stage when a log is folded again: what was annotated then, from the store that has it.
 
-    Tables have changed since, and plugins may say something else: a rebuild that asked them would come to another inbox.
+    Tables have changed since, and plugins may say something else: a rebuild that asked them would come to another inbox. `origin`
+    gives the number that an event has there, 0 for one that never was.
     """
 
     name = "enrichment"
     every = True
 
-    def __init__(self, source: Store) -> None:
+    def __init__(self, source: Store, origin: Callable[[int], int]) -> None:
         self._source = source
+        self._origin = origin
         self._seqs: list[int] = []
         self._known: dict[int, dict[str, bytes]] = {}
         self._out = Operations()
@@ -334,7 +336,9 @@ class Recalled:
 
     def begin(self, snapshot: Snapshot, out: Operations) -> Recalled:
         seqs, self._seqs = self._seqs, []
-        self._known = self._source.snapshot(Keys(annotations=seqs)).annotations
+        origins = {seq: self._origin(seq) for seq in seqs}
+        found = self._source.snapshot(Keys(annotations=[origin for origin in origins.values() if origin])).annotations
+        self._known = {seq: found[origin] for seq, origin in origins.items() if origin in found}
         self._out = out
         return self
 
