@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "announce", "app", "appendserver", "breadcrumb", "client", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "outbox", "reload",
         "trial", "backtest", "difference", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "starter", "strikes", "supervisor", "workspace",
     ),
-    "5 faces": ("__main__", "cli", "demo"),
+    "5 faces": ("__main__", "cli", "demo", "testing"),
 }  # fmt: skip
 """Every module of `eventctl`, by the first part of its name. A new one finds its place here before it finds users.
 

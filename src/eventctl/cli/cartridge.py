@@ -10,6 +10,7 @@ import click
 
 from eventctl.cli import ids
 from eventctl.cli.backtest import backtest
+from eventctl.cli.cartridgetest import cartridge_test
 from eventctl.cli.params import PATTERN
 from eventctl.cli.render import Cell, Screen, count, document, json_text, listing
 from eventctl.cli.session import Lister, Session, json_option
@@ -82,6 +83,7 @@ def cartridge() -> None:
 
 
 cartridge.add_command(backtest)
+cartridge.add_command(cartridge_test)
 
 
 @cartridge.command("list", short_help="List cartridges and where they run.")
