@@ -28,7 +28,7 @@ def measure(rounds: int, count: int = COUNT) -> list[Figure]:
         if source.views.counts().notifications_open != workload.expected(count):
             raise RuntimeError("the store to rebuild is not what it should be")
         for number in range(rounds):
-            target = SqliteStore.create(Path(folder) / str(number) / "state.db", checkpointer=True, reserve_bytes=0)
+            target = SqliteStore.create(Path(folder) / str(number) / "state.db", role="scratch", reserve_bytes=0)
             cpu = time.process_time()
             elapsed, done = timed(rebuild, source, target, SystemPipeline(declared()))
             if not done.same or done.pos < count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from eventctl.store import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from eventctl.memory_views import MemoryViews
 
@@ -55,6 +57,9 @@ class MemoryStore:
             appended = self.tables.append(records)
             self.tables.reject(rejects)
         return appended
+
+    def filling(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def read_log(self, after: int, limit: int, *, kinds: Sequence[Kind] = ()) -> list[LogRow]:
         log = self.tables.log.rows

@@ -60,7 +60,8 @@ def rebuild(
     there = target.tail("log")
     if there not in (after, source.tail("log")) or (there and not after):
         raise Conflict("a rebuild needs an empty store" if not after else f"the store to rebuild in does not end at e{after}")
-    _copy(source, target, there)
+    with target.filling():
+        _copy(source, target, there)
     cursor = source.cursor(LOG_PIPELINE)
     stop = cursor.pos if cursor else 0
     made = sorted(_moves(source, after), key=lambda row: (place(row), row.seq))

@@ -1,8 +1,9 @@
 """An open database file: who may write how, transactions, and the one place where SQLite's errors become ours.
 
-Four roles. A `runner` commits often and may redo what a power cut takes, so it syncs only when somebody is told "ok". An `appender`
+Five roles. A `runner` commits often and may redo what a power cut takes, so it syncs only when somebody is told "ok". An `appender`
 and a `short` connection always sync; the short one holds `writer.lock` from before it opens until it closes, so that a hundred
-concurrent commands queue there and not inside SQLite. A `reader` cannot write. Exactly one connection checkpoints
+concurrent commands queue there and not inside SQLite. A `reader` cannot write. A `scratch` is a file that nobody else opens and
+nobody keeps: it never syncs and keeps no log of its writes. Exactly one connection checkpoints
 (SQLite before 3.51.3 can lose a WAL that two connections reset), and none maps the file into memory.
 """
 
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Role = Literal["runner", "appender", "short", "reader"]
+Role = Literal["runner", "appender", "short", "reader", "scratch"]
 
 RESERVE_BYTES = 8 << 20
 """Given back when the disk is full: deleting and checkpointing need room too, and so does the record that says so."""
 
 WAL_TRUNCATE_BYTES = 8 << 20
+SCRATCH_CACHE_KIB = 64_000
+"""A rebuild visits the whole of its indexes again and again; a million records have 150 MB of them."""
+
+_SYNCHRONOUS = {"runner": "NORMAL", "scratch": "OFF"}
 LOCK_WAIT_S = 30.0
 
 P = ParamSpec("P")
@@ -223,12 +228,16 @@ def _open(path: Path, role: Role, checkpointer: bool) -> sqlite3.Connection:
         db.execute("PRAGMA trusted_schema=OFF")
         db.execute("PRAGMA mmap_size=0")
         db.execute("PRAGMA temp_store=MEMORY")
-        db.execute(f"PRAGMA synchronous={'NORMAL' if role == 'runner' else 'FULL'}")
+        db.execute(f"PRAGMA synchronous={_SYNCHRONOUS.get(role, 'FULL')}")
         # Checkpoints belong to idle moments (`checkpoint`); the number is a net for a checkpointer that never has one.
         db.execute(f"PRAGMA wal_autocheckpoint={4000 if checkpointer else 0}")
         db.create_function("fits", 2, _fits, deterministic=True)
         if role == "reader":
             db.execute("PRAGMA query_only=ON")
+        elif role == "scratch":
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("PRAGMA journal_mode=MEMORY")
+            db.execute(f"PRAGMA cache_size=-{SCRATCH_CACHE_KIB}")
         else:
             db.execute("PRAGMA secure_delete=FAST")
             db.execute("PRAGMA cache_size=-8000")

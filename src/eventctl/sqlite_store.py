@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventctl import failpoints
@@ -31,7 +32,7 @@ from eventctl.store import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from eventctl.sqlite_views import SqliteViews
@@ -87,6 +88,15 @@ class SqliteStore:
             failpoints.reach("t0.before_commit")
         failpoints.reach("t0.after_commit")
         return appended
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """For a block that appends a whole log. Only a scratch store gains by it: others keep their indexes at all times."""
+        if self.connection.role != "scratch":
+            yield
+            return
+        with writes.indexes_last(self._db):
+            yield
 
     @guarded
     def read_log(self, after: int, limit: int, *, kinds: Sequence[Kind] = ()) -> list[LogRow]:

@@ -25,6 +25,7 @@ import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from eventctl.views import Views
 
@@ -398,6 +399,9 @@ class Store(Protocol):
 
     def append(self, records: Sequence[Record], *, rejects: Sequence[tuple[str, int, str, bytes]] = ()) -> list[Appended]:
         """Make records durable (fsync) in one transaction; all or none. `rejects` are (channel, at, reason, raw)."""
+
+    def filling(self) -> AbstractContextManager[None]:
+        """For a block that appends a whole log: a store that nobody keeps may make it cheap."""
 
     def read_log(self, after: int, limit: int, *, kinds: Sequence[Kind] = ()) -> list[LogRow]:
         """Records with seq > after, in order; only of `kinds` if any are named."""

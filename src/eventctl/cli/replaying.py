@@ -53,7 +53,7 @@ def replay_range(session: Session, first: int, last: int | None) -> dict[str, An
             raise NotFound(f"the log has no records e{first} to e{end}", hint="`eventctl log show` lists the newest ones")
         if source.meta(TRIMMED):
             raise _trimmed(source)
-        aside = SqliteStore.create(Path(folder) / "state.db", reserve_bytes=0)
+        aside = SqliteStore.create(Path(folder) / "state.db", role="scratch", reserve_bytes=0)
         try:
             replay = Replay(source, aside, house_of(session).build(aside).pipelines, end)
             replay.fold(first - 1)
@@ -74,7 +74,8 @@ class Replay:
         self._system = next(pipeline for pipeline in pipelines if isinstance(pipeline, SystemPipeline))
         for pipeline in pipelines:
             aside.open_cursor(pipeline.name, at=0)
-        _copy(source, aside, end)
+        with aside.filling():
+            _copy(source, aside, end)
         self._moves = sorted(_inbox_moves(source, end), key=lambda move: (move[0], move[1].seq))
 
     def fold(self, until: int) -> None:

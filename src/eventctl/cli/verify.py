@@ -62,7 +62,7 @@ def _rebuilt(session: Session, store: SqliteStore) -> Finding:
         copied = back_up(session.paths().db, Path(folder) / "copy.db")
         source = SqliteStore.open(copied.path, role="reader")
         closing.callback(source.close)
-        aside = SqliteStore.create(Path(folder) / "state.db", reserve_bytes=0)
+        aside = SqliteStore.create(Path(folder) / "state.db", role="scratch", reserve_bytes=0)
         closing.callback(aside.close)
         try:
             if newest:
