@@ -46,6 +46,7 @@ from eventctl.sqlite_store import SqliteStore
 from eventctl.store import Appended, Operations, Record, Store, Unit
 from eventctl.system.anomaly import Anomalies
 from eventctl.system.correlation import Correlation, Thresholds
+from eventctl.system.rulings import Rulings, Shaper
 from eventctl.system.trust import Trust
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import MINUTE, now_us
@@ -197,16 +198,19 @@ class House:
         also: dict[str, Mapping[str, Any]] = {name: {} for name in enable if name not in borrowed}
         composed = compose(scan, catalog, enable=also | dict(given.enable), plugged=self.plugins.cartridges)
         wrong = [*problems, *undeclared, *composed.problems]
-        system, mistaken = self._system(given, catalog, scan)
+        system, mistaken = self._system(given, catalog, scan, composed.shaping)
         return Planned(system, composed.plans, catalog, self._modules, [*wrong, *mistaken])
 
-    def _system(self, given: Settings, catalog: Catalog, scan: Scan) -> tuple[SystemPipeline, list[Problem]]:
+    def _system(
+        self, given: Settings, catalog: Catalog, scan: Scan, shaping: Iterable[Shaper]
+    ) -> tuple[SystemPipeline, list[Problem]]:
         declared = [(self.paths.config.name, "", given.enrichment)]
         declared += [(f"{discovery.DOMAINS}/{name}/domain.toml", name, file.enrichment) for name, file in scan.domains]
         stage, problems = enrichers(
             self.paths.root, declared, self.plugins.enrichers.values(), budget_us=given.runner.enrichment_budget
         )
-        return SystemPipeline(catalog, _trust(given, scan), _correlation(given), enrichers=stage), problems
+        rules = Rulings(shaping)
+        return SystemPipeline(catalog, _trust(given, scan), _correlation(given), enrichers=stage, rules=rules), problems
 
     def build(self, store: Store, running: Built | None = None) -> Built:
         """Pipelines from the files as they are now; `running` are those that their counters are taken over from.
@@ -223,7 +227,7 @@ class House:
         plans = {name: old.plan for name, old in before.items()}
         failures = trial(plans, composed.plans, self._modules, self._crumb)
         self._modules.keep([cartridge.code for plan in (*plans.values(), *composed.plans.values()) for cartridge in plan])
-        system, mistaken = self._system(given, catalog, scan)
+        system, mistaken = self._system(given, catalog, scan, composed.shaping)
         pipelines: list[Pipeline] = [system]
         standing = [cursor.pipeline for cursor in store.cursors() if cursor.pipeline not in composed.plans]
         for name, plan in (composed.plans | emptied(scan, standing)).items():

@@ -29,6 +29,7 @@ from eventctl.plan import Cartridge, Plan
 from eventctl.rulecheck import RuleCheck
 from eventctl.ruling import Shared, process_of, slots
 from eventctl.suggest import did_you_mean
+from eventctl.system.rulings import Shaper
 from eventctl.trampoline import Crumb, Place
 
 WORKSPACE, MEMBERS = "workspace", "members"
@@ -36,10 +37,14 @@ WORKSPACE, MEMBERS = "workspace", "members"
 
 @dataclass(slots=True)
 class Composition:
-    """The plans by pipeline (only those that have a cartridge), and what was left out of them and why."""
+    """The plans by pipeline (only those that have a cartridge), and what was left out of them and why.
+
+    `shaping` are the rules that the system pipeline runs, as data.
+    """
 
     plans: dict[str, Plan] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    shaping: list[Shaper] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ class _Composing:
         self._enable = enable
         self._library: dict[str, Found] = {}
         self._problems: list[Problem] = []
+        self._shaping: list[Shaper] = []
         self._shared = Shared()
         self._rules = RuleCheck(catalog)
         self._owners = {found.manifest.id: found.owner for found in scan.found if found.scope == "domain"}
@@ -139,7 +145,7 @@ class _Composing:
                 cartridges.setdefault(node.id, cartridge)
             if graph.levels:
                 plans[pipeline] = Plan(pipeline, list(cartridges.values()), graph)
-        return Composition(plans, list(dict.fromkeys([*self._scan.problems, *self._problems])))
+        return Composition(plans, list(dict.fromkeys([*self._scan.problems, *self._problems])), self._shaping)
 
     def _shelve(self, found: Found) -> None:
         name = found.manifest.id
@@ -201,7 +207,8 @@ class _Composing:
                 members.refused.add(found.manifest.id)
                 continue
             if found.manifest.rule is not None and found.manifest.rule.shaping:
-                continue  # the system pipeline runs it, as data
+                self._shaping.append(_shaper(place, found))
+                continue
             cartridge = _instance(place, found, settings, self._shared)
             members.standing.append((_node(found, cartridge), cartridge))
         return members
@@ -287,6 +294,12 @@ def _instance(place: _Place, found: Found, settings: Mapping[str, Any], shared: 
         slots_in=f"{found.owner}/" if personal else f"{place.domain}/" if borrowed else "",
         requires=manifest.requires,
     )
+
+
+def _shaper(place: _Place, found: Found) -> Shaper:
+    if found.scope == "personal":
+        return Shaper("personal", found.owner, found.manifest, found.code.hash)
+    return Shaper("domain" if place.domain else "workspace", place.domain, found.manifest, found.code.hash)
 
 
 def _audiences(place: _Place, found: Found) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ from eventctl.times import MINUTE, from_datetime, to_datetime
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY_MINUTES = 1_440
-ENDS_MAX = 400
-"""Times that follow each other without a gap are followed this far: a year of days."""
+ENDS_MAX = 16
+"""Times that follow each other without a gap are followed this far: two weeks of days."""
 
 _DAY = "|".join(DAYS)
 _EVERY = re.compile(
@@ -96,10 +96,8 @@ def _end(what: Recurring, local: datetime) -> int:
     if last.utcoffset() == local.utcoffset():
         return until
     # The clock is changed on the way: look at every minute, which changes of clocks come at the end of.
-    until = begun + MINUTE
-    while what.covers(*_shown(until, local)):
-        until += MINUTE
-    return until
+    minutes = (begun + minute * MINUTE for minute in range(1, DAY_MINUTES))
+    return next((minute for minute in minutes if not what.covers(*_shown(minute, local))), until)
 
 
 def _shown(at: int, like: datetime) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """Keeping rows quiet, gathering them, and bringing them back: what the projection does for silences and groups.
 
-    silenced          no news, out of sight until then; an event that nothing silences brings it back, and so does the end
-    gathered          out of sight as long as its group lives; the group counts it, and is news in its place
-    group resolved    by a person or by age: what it gathered follows, in a batch of its own
+silenced          no news, out of sight until then; an event that nothing silences brings it back, and so does the end
+gathered          out of sight as long as its group lives; the group counts it, and is news in its place
+group resolved    by a person or by age: what it gathered follows, in a batch of its own
 """
 
 from __future__ import annotations

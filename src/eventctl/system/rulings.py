@@ -29,25 +29,25 @@ Scope = Literal["workspace", "domain", "personal"]
 
 
 class Shaper(NamedTuple):
-    """A shaping rule as composition gives it: `owner` is the domain or the member, "" for the workspace."""
+    """A shaping rule as composition gives it: `owner` is the domain or the member, "" for the workspace; `hash` its file's."""
 
     scope: Scope
     owner: str
     manifest: Manifest
+    hash: str = ""
 
 
 class Ruling:
     """One rule in force. `label` is its name among all of them, `by` what it says it is where it silences."""
 
-    __slots__ = ("by", "consumes", "label", "owner", "rule", "scope", "version")
+    __slots__ = ("by", "consumes", "hash", "label", "owner", "rule", "scope")
 
     def __init__(self, shaper: Shaper, label: str, rule: Rule) -> None:
-        self.scope, self.owner, manifest = shaper
+        self.scope, self.owner, manifest, self.hash = shaper
         self.consumes = manifest.consumes
         self.label = label
         self.by = f"rule:{label}"
         self.rule = rule
-        self.version = blake2b(manifest.model_dump_json().encode(), digest_size=8).hexdigest()
 
     @property
     def member(self) -> str:

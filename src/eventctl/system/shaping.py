@@ -5,8 +5,8 @@
 
 A rule without a window acts on every event that it matches; one that counts acts on the event that reaches the count, and on those
 that match after it, as long as its window (or what `for` says). What was done stands beside the event, in the slot `shaped`;
-a rule in shadow mode only writes down what it would have done. An event on which an expression has no answer goes on as it is, and
-the rule is suspended when that has happened too often.
+a rule in shadow mode only writes down what it would have done. An event for which an expression has no answer goes on as it is; a rule
+that has none for `faults.ERRORS_MAX` events in a row acts no more until its file changes.
 
 The stage knows the rules' events by type, and asks for nothing where there are neither rules nor silences.
 """
@@ -19,11 +19,12 @@ from typing import Any
 import orjson
 
 from eventctl import recurring, silences, windows
+from eventctl.dag import faults
 from eventctl.enrichments import seen_as
 from eventctl.event import SCHEMA_VERSION
 from eventctl.expressions import Facts, Unanswered
 from eventctl.ids import derived_id
-from eventctl.store import Keys, LogRow, Operations, Record, Snapshot, StateRow, TimerRow
+from eventctl.store import LOG_PIPELINE, Keys, LogRow, Operations, Record, Snapshot, StateRow, TimerRow
 from eventctl.system import Item, silencing
 from eventctl.system.due import Due
 from eventctl.system.rulings import Ruling, Rulings
@@ -39,11 +40,9 @@ SLOT = "shaped"
 SHADOW = "shadow:"
 SOURCE = "eventctl:shaping"
 PRINCIPAL = "cartridge:system/shaping"
-FLAPS, CALM, SUSPENDED = "system.flapping.detected", "system.flapping.ended", "system.rule.suspended"
-
-ERRORS = "errors"
-ERRORS_MAX = 100
-"""A rule whose expressions have had no answer so often is suspended until it is changed."""
+FLAPS, CALM = "system.flapping.detected", "system.flapping.ended"
+OFF, ON = "system.cartridge.disabled", "system.cartridge.enabled"
+FAULTS = (LOG_PIPELINE, faults.STATE)
 
 TITLE_MAX = 180
 
@@ -72,7 +71,7 @@ class Shaping:
         """What every batch must know."""
         silencing.prepare(keys)
         if len(self.rules):
-            keys.states.append((OWNER, ERRORS))
+            keys.states.append(FAULTS)
 
     def prepare(self, item: Item, keys: Keys) -> None:
         """Find the rules of an event, and ask for their windows and groups."""
@@ -109,9 +108,9 @@ class ShapingRun:
         self._states = snapshot.states
         self._out = out
         self._windows: dict[str, tuple[dict[str, Any], int | None]] = {}
-        stored = snapshot.states.get((OWNER, ERRORS))
-        self._errors: dict[str, dict[str, Any]] = orjson.loads(stored) if stored else {}
-        self._failed = False
+        stored = snapshot.states.get(FAULTS)
+        self._faults = faults.read(orjson.loads(stored)) if stored else {}
+        self._blamed = False
         self._shaped: list[Item] = []
         self._facts: Facts | None = None
         self._noted: dict[int, dict[str, Any]] = {}
@@ -149,10 +148,9 @@ class ShapingRun:
         window = ruling.rule.window if ruling is not None else None
         if ruling is None or window is None or not state:
             return
-        step = windows.woken(window, state.get("window"), woken.moment)
-        if step.muted is None and step.wake is None and "flapping" in state:
-            self._tell(CALM, state.pop("flapping"), woken.seq, woken.moment, 0, f"{woken.key}:{woken.seq}")
-        self._keep(ruling, woken.key, state, step, woken.moment)
+        if "flapping" in state and (state.get("calm") or 0) <= woken.moment:
+            self._calm(woken.key, state, woken.seq, woken.moment)
+        self._keep(ruling, woken.key, state, windows.woken(window, state.get("window"), woken.moment), woken.moment)
 
     def end(self) -> None:
         """The batch is through: write what was noted, counted and kept quiet."""
@@ -161,18 +159,20 @@ class ShapingRun:
         for key, (state, expires) in self._windows.items():
             kept = {name: value for name, value in state.items() if value is not None}
             self._out.states.append(StateRow(OWNER, key, orjson.dumps(kept) if kept else None, expires))
-        if self._failed:
-            self._out.states.append(StateRow(OWNER, ERRORS, orjson.dumps(self._errors)))
+        if self._blamed:
+            self._out.states.append(StateRow(*FAULTS, orjson.dumps(faults.kept(self._faults))))
         self.silencing.finish()
 
     def _rule(self, ruling: Ruling, item: Item, shape: Shaped) -> None:
-        if not ruling.may_touch(item) or self._suspended(ruling):
+        if not ruling.may_touch(item) or (self._faults and self._off(ruling)):
             return
         try:
             matched = self._matched(ruling, item)
         except Unanswered as error:
-            self._count(ruling, item, str(error))
+            self._blame(ruling, item, str(error))
             return
+        if ruling.label in self._faults:
+            self._answered(ruling, item)
         if matched is None:
             return
         values, until = matched
@@ -218,7 +218,8 @@ class ShapingRun:
 
     def _counted(self, ruling: Ruling, item: Item) -> tuple[dict[str, Any], int] | None:
         window = ruling.rule.window
-        assert window is not None
+        if window is None:
+            return None
         if item.repeat_of is not None or item.source == SOURCE:
             return None
         signals = windows.signals(window, ruling.when, self._asked(item))
@@ -227,15 +228,8 @@ class ShapingRun:
         step = windows.step(window, state.get("window"), parse_iso(item.data["timestamp"]), item.moment, signals)
         fired = step.fired
         values = {} if fired is None else {"count": fired.count, "since": iso(fired.since), "value": fired.value}
-        if (
-            window.kind == "flap"
-            and fired is not None
-            and "flapping" not in state
-            and ruling.rule.mode == "live"
-            and not ruling.member
-        ):
-            state["flapping"] = {"rule": ruling.label, "of": _named(ruling, item), "count": fired.count}
-            self._tell(FLAPS, state["flapping"], item.seq, item.moment, item.row.hops, f"{item.seq}:{ruling.label}")
+        if window.kind == "flap":
+            self._flap(ruling, item, key, state, step)
         muted, lasting = step.muted, int(state.get("lasting") or 0)
         if fired is not None and muted is None:
             lasting = item.moment + _lasts(ruling)
@@ -246,6 +240,21 @@ class ShapingRun:
         if fired is not None or (signals.counts and lasting > item.moment):
             return values, self._until(ruling, item.moment, lasting)
         return None
+
+    def _flap(self, ruling: Ruling, item: Item, key: str, state: dict[str, Any], step: Step) -> None:
+        """One notice stands while it flaps, and goes when it was calm for as long as the window."""
+        if "flapping" in state and (step.muted is None or step.fired is not None):
+            self._calm(key, state, item.seq, item.moment)
+        if step.fired is not None and ruling.rule.mode == "live" and not ruling.member:
+            state["flapping"] = {"rule": ruling.label, "of": _named(ruling, item), "count": step.fired.count}
+            self._tell(FLAPS, state["flapping"], item.seq, item.moment, item.row.hops, f"{item.seq}:{ruling.label}")
+        if "flapping" in state and step.muted is not None and step.muted != state.get("calm"):
+            state["calm"] = step.muted
+            self._out.timers.append(TimerRow(OWNER, key, step.muted, orjson.dumps({"rule": ruling.label})))
+
+    def _calm(self, key: str, state: dict[str, Any], seq: int, at: int) -> None:
+        state["calm"] = None
+        self._tell(CALM, state.pop("flapping"), seq, at, 0, f"{key}:{seq}")
 
     def _until(self, ruling: Ruling, moment: int, otherwise: int) -> int:
         silence = ruling.rule.silence
@@ -288,20 +297,29 @@ class ShapingRun:
             )  # fmt: skip
         return self._facts
 
-    def _suspended(self, ruling: Ruling) -> bool:
-        held = self._errors.get(ruling.label)
-        return held is not None and held["version"] == ruling.version and held["count"] >= ERRORS_MAX
+    def _off(self, ruling: Ruling) -> bool:
+        held = self._faults.get(ruling.label)
+        return held is not None and held.hash == ruling.hash and held.row >= faults.ERRORS_MAX
 
-    def _count(self, ruling: Ruling, item: Item, error: str) -> None:
-        held = self._errors.get(ruling.label)
-        if held is None or held["version"] != ruling.version:
-            held = {"version": ruling.version, "count": 0}
-        count = held["count"] + 1
-        self._errors[ruling.label] = {**held, "count": count, "seq": item.seq, "at": item.moment, "error": error[:200]}
-        self._failed = True
-        if count == ERRORS_MAX:
-            told = {"rule": ruling.label, "count": count, "error": error[:200]}
-            self._tell(SUSPENDED, told, item.seq, item.moment, item.row.hops, f"{ruling.label}:{item.seq}")
+    def _blame(self, ruling: Ruling, item: Item, error: str) -> None:
+        self._answered(ruling, item, changed_only=True)
+        self._blamed = True
+        off = faults.failed(self._faults, ruling.label, ruling.hash, error, item.seq, item.moment)
+        if off:
+            told = {"pipeline": LOG_PIPELINE, "cartridge": ruling.label, "reason": off}
+            self._tell(OFF, told, item.seq, item.moment, item.row.hops, f"{ruling.label}:{item.seq}")
+
+    def _answered(self, ruling: Ruling, item: Item, *, changed_only: bool = False) -> None:
+        """What was held against the rule is over with an answer, and with another content of its file."""
+        held = self._faults.get(ruling.label)
+        if held is not None and held.hash != ruling.hash:
+            del self._faults[ruling.label]
+            self._blamed = True
+            if held.row >= faults.ERRORS_MAX:
+                told = {"pipeline": LOG_PIPELINE, "cartridge": ruling.label}
+                self._tell(ON, told, item.seq, item.moment, item.row.hops, f"{ruling.label}:{item.seq}")
+        elif not changed_only:
+            self._blamed |= faults.answered(self._faults, [ruling.label])
 
     def _note(self, item: Item) -> None:
         shape = item.shape
