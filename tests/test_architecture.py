@@ -31,12 +31,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "suites", "viewing",
     ),
     "3 flow": (
-        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
+        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
         "trampoline", "why", "windows",
     ),
     "4 running": (
         "announce", "app", "appendserver", "breadcrumb", "client", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "outbox", "reload",
-        "trial", "backtest", "difference", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "starter", "strikes", "supervisor", "workspace",
+        "trial", "backtest", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "starter", "strikes", "supervisor", "workspace",
     ),
     "5 faces": ("__main__", "cli", "demo", "testing"),
 }  # fmt: skip

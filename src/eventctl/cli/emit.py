@@ -39,9 +39,10 @@ COMPLAINTS_MAX = 20
 @click.option("--ndjson", metavar="FILE|-", help="Append one envelope a line.")
 @click.option("--journald", metavar="FILE|-", help="Append lines of `journalctl -o json`.")
 @click.option("--git", "repository", metavar="DIR", help="Append the commits of a git repository.")
+@click.option("--dry-run", is_flag=True, help="Say what would become of it, and write nothing.")
 @json_option
 @click.pass_obj
-def emit(session: Session, /, type_: str | None, as_json: bool, **flags: Any) -> None:
+def emit(session: Session, /, type_: str | None, dry_run: bool, as_json: bool, **flags: Any) -> None:
     """Append an event; it is durable when this returns. The answer is its short id.
 
     \b
@@ -60,15 +61,17 @@ def emit(session: Session, /, type_: str | None, as_json: bool, **flags: Any) ->
             hint="eventctl emit deployment.failed --source ci",
         )
     if type_ is not None:
-        _emit_one(session, type_, flags, as_json)
+        _emit_one(session, type_, flags, as_json, dry_run=dry_run)
         return
+    if dry_run:
+        raise UsageError("--dry-run is for one event, not for a stream of them", hint="name its TYPE and --source")
     extra = [name for name, value in flags.items() if value is not None]
     if extra:
         raise UsageError(f"--{extra[0].rstrip('_')} describes one event and does not go with a stream of them")
     _emit_stream(session, given[0], streams[given[0]], as_json)
 
 
-def _emit_one(session: Session, type_: str, flags: dict[str, Any], as_json: bool) -> None:
+def _emit_one(session: Session, type_: str, flags: dict[str, Any], as_json: bool, *, dry_run: bool) -> None:
     if not flags["source"]:
         raise UsageError("an event has a source", hint=f"eventctl emit {type_} --source NAME")
     principal = session.producer()
@@ -78,11 +81,17 @@ def _emit_one(session: Session, type_: str, flags: dict[str, Any], as_json: bool
     try:
         record = to_record(decode(raw, now=now), principal=str(principal), at=now)
     except Refused as wrong:
-        client.append(paths, [], rejects=[(principal.channel, now, refusal(wrong), raw)])
+        if not dry_run:
+            client.append(paths, [], rejects=[(principal.channel, now, refusal(wrong), raw)])
         raise Refused(refusal(wrong), hint=wrong.hint) from None
     reason = unallowed(principal, record)
     if reason:
         raise NotPermitted(reason, hint="an agent emits under agent.**")
+    if dry_run:
+        from eventctl.cli import dryrun
+
+        dryrun.dry_run(session, record, as_json=as_json)
+        return
     appended = client.append(paths, [record])[0]
     if as_json:
         from eventctl.cli.render import document
