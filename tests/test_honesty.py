@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 import pytest
@@ -19,7 +20,7 @@ import eventctl
 from eventctl.catalog import EventType, shipped_parts
 from eventctl.declaration import Part, TypePart
 from eventctl.discovery import DomainFile, MemberFile
-from eventctl.manifest import Manifest
+from eventctl.manifest import CodeFile, RuleFile
 from eventctl.obeyed import NOT_OBEYED, unobeyed
 from eventctl.settings import Settings
 from eventctl.shapes import Written
@@ -30,7 +31,8 @@ FORMS = {"settings", "manifest", "declaration", "obeyed", "shapes", "lint"}
 
 FILES: dict[str, tuple[type[BaseModel], set[str], set[str]]] = {
     "eventctl.toml": (Settings, {"given", "settings", "section"}, FORMS),
-    "cartridge.toml": (Manifest, {"manifest", "given", "read"}, FORMS - {"manifest"}),
+    "cartridge.toml": (CodeFile, {"manifest", "given", "read"}, FORMS - {"manifest"}),
+    "<id>.toml": (RuleFile, {"manifest", "rule"}, FORMS | {"rule"}),
     "domain.toml": (DomainFile, {"file"}, FORMS),
     "member.toml": (MemberFile, {"_written"}, FORMS),
     "event_types.toml": (Part, {"part"}, FORMS),
@@ -40,7 +42,7 @@ FILES: dict[str, tuple[type[BaseModel], set[str], set[str]]] = {
 FOR_READERS = {"domain.toml: summary"}
 """A sentence for whoever opens the file promises nothing."""
 
-SELF_READ = {"cartridge.toml: api", "cartridge.toml: settings.*.type", "cartridge.toml: settings.*.choices"}
+SELF_READ = {"cartridge.toml: api", "<id>.toml: api", "cartridge.toml: settings.*.type", "cartridge.toml: settings.*.choices"}
 """What the reader of the file itself obeys: it refuses what does not fit."""
 
 
@@ -83,6 +85,8 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple
 def table_of(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
+    if get_origin(annotation) is UnionType:
+        return next((found for each in get_args(annotation) if (found := table_of(each)[0])), None), False
     if get_origin(annotation) is dict:
         return table_of(get_args(annotation)[1])[0], True
     return None, False
