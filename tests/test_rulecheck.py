@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import eventctl
@@ -95,3 +97,21 @@ def test_a_mistake_in_one_rule_leaves_the_others_at_work(tmp_path: Path) -> None
         assert "company/domains/ops/cartridges/two.toml:4: when" == problem.where
         sell(ws)
         assert ["x"] == titles(ws)
+
+
+def test_a_rule_that_was_checked_once_is_not_checked_again_when_it_has_not_changed(tmp_path: Path) -> None:
+    root = make(tmp_path, one='when = "level > 0"\n' + NOTIFY)
+    ask = (
+        "import sys, eventctl\n"
+        "with eventctl.open(sys.argv[1]) as ws:\n"
+        "    ws.run_until_idle()\n"
+        "    print([each.id for each in ws.pipelines[1].plan], 'cel_expr_python' in sys.modules)\n"
+    )
+
+    def begun() -> str:
+        return subprocess.run([sys.executable, "-c", ask, str(root)], check=True, capture_output=True, text=True).stdout
+
+    assert "['one'] True\n" == begun()
+    assert "['one'] False\n" == begun(), "the manifest stands checked in the store, and nothing asked the rule"
+    put(root, "one", 'when = "level > 1"\n' + NOTIFY)
+    assert "['one'] True\n" == begun()

@@ -1,0 +1,77 @@
+"""Rules on the command line: a new one, what is wrong with one, and how it stands."""
+
+from __future__ import annotations
+
+import orjson
+
+from eventctl.dag.faults import ERRORS_MAX
+
+BIG = """\
+id       = "big"
+summary  = "Tells of large ones."
+consumes = ["shop.**"]
+when     = "payload.amount > 10.0"
+[notify]
+title = "{payload.amount}"
+"""
+
+
+def test_a_new_rule_is_in_order_waits_in_the_shadow_and_says_what_it_would_do(face):
+    face("cartridge", "new", "loud-failures", "--member", "ada", "--consumes", "job.*", "--rule")
+    path = face.root / "personal/ada/cartridges/loud-failures.toml"
+    assert "everything is in order" in face("cartridge", "check", str(path)).stdout
+    assert "members (shadow)" in face("cartridge", "list").stdout
+    assert "shadow: it notes what it would do" in face("cartridge", "show", "loud-failures").stdout
+    shown = orjson.loads(face("cartridge", "show", "loud-failures", "--json").stdout)
+    assert ("shadow", []) == (shown["mode"], shown["errors"])
+    assert "loud-failures" in face("cartridge", "graph").stdout
+    face("emit", "job.failed", "--source", "cron", "--payload", '{"job": "nightly"}', "--level", "3")
+    face("run", "--until-idle")
+    said = orjson.loads(face("why", "e1", "--json").stdout)["annotations"]
+    (deed,) = next(value for slot, value in said.items() if slot.endswith("shadow:loud-failures"))
+    assert ("notify", "job.failed from cron") == (deed["does"], deed["title"])
+
+
+def test_a_rule_that_cannot_be_is_not_written(face):
+    face("cartridge", "new", "Not A Name", "--rule", code=78)
+    assert [] == list((face.root / "cartridges").iterdir())
+
+
+def test_a_mistake_in_an_expression_is_shown_where_it_stands(face):
+    file = face.root / "cartridges/big.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(BIG.replace("payload.amount >", "paylod.amount >"))
+    said = face("cartridge", "check", code=78).stdout
+    assert (
+        "wrong:  cartridges/big.toml:4: when\n"
+        "  column 1: there is no 'paylod'\n"
+        "      paylod.amount > 10.0\n"
+        "      ^\n"
+        "  did you mean 'payload'?\n"
+    ) in said
+
+
+def test_what_a_rule_had_no_answer_for_stands_in_status_and_beside_the_rule_until_it_is_suspended(face):
+    (face.root / "eventctl.toml").write_text('[members.ada]\nrole = "admin"\n[enable]\nbig = {}\n')
+    file = face.root / "cartridges/big.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(BIG)
+    face("run", "--until-idle")
+    face("emit", "shop.sold", "--source", "till")
+    face("run", "--until-idle")
+    sentence = "had no answer for 1 event; the last time, e1: there is no field 'amount'"
+    assert f"big {sentence}" in face("status").stderr
+    assert f"it {sentence}" in face("cartridge", "show", "big").stderr
+    (rule,) = orjson.loads(face("status", "--json").stdout)["rules"]
+    assert ("big", "workspace", 1) == (rule["rule"], rule["pipeline"], rule["errors"])
+    for number in range(ERRORS_MAX - 1):
+        face("emit", "shop.sold", "--source", f"till-{number}")
+    face("run", "--until-idle")
+    assert "is switched off" in face("status").stderr
+    assert "switched off: it had no answer for 10 events in a row" in face("cartridge", "show", "big").stdout
+    assert "no answer for 10 events" in face("inbox").stdout
+
+
+def test_editors_get_a_schema(face):
+    schema = orjson.loads(face("config", "schema", "rule").stdout)
+    assert {"when", "window", "notify", "id"} <= schema["properties"].keys()
