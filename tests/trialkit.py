@@ -15,9 +15,9 @@ from eventctl import catalog as catalogs
 from eventctl import moves
 from eventctl.account import Account
 from eventctl.breadcrumb import NoCrumb
-from eventctl.declaration import shipped_parts
 from eventctl.contracts import Executor
 from eventctl.dag_pipeline import DagPipeline
+from eventctl.declaration import shipped_parts
 from eventctl.errors import Conflict
 from eventctl.memory_store import MemoryStore
 from eventctl.modules import Modules
@@ -62,7 +62,9 @@ class Hands:
 class Life:
     """A workspace with the cartridges of one plan."""
 
-    def __init__(self, plan: Plan, executors: Sequence[Executor] = (), system: Callable[[], SystemPipeline] | None = None) -> None:
+    def __init__(
+        self, plan: Plan, executors: Sequence[Executor] = (), system: Callable[[], SystemPipeline] | None = None
+    ) -> None:
         self.plan = plan
         self.store = MemoryStore()
         self.hands = Hands()
@@ -76,16 +78,24 @@ class Life:
     def restart(self) -> None:
         """The process ends and another one begins."""
         wake = Wake()
-        outbox = Outbox(self.store, self._executors, wake=wake.wake, threads=0, jitter=lambda: 0.0)
+        outbox = Outbox(self.store, self._executors, wake=wake.wake, threads=4 if self._executors else 0, jitter=lambda: 0.0)
         pipeline = DagPipeline(self.plan, CATALOG, modules=Modules(), crumb=NoCrumb())
         self.engine = Engine(self.store, [self._system(), pipeline], outbox, clock=self.hands, wake=wake)
 
-    def settle(self) -> None:
+    def settle(self, *, start: bool = True) -> None:
+        """Everything that can be done now; without `start` nothing that is owed is begun."""
+        if not start:
+            self.engine.stop()
         while self.engine.step().busy:
             pass
 
+    def until_answered(self) -> None:
+        """Everything, with the answers of executors."""
+        assert self.engine.run_until_idle(patience_s=5)
+
     def wait(self, us: int) -> None:
         """Time goes by, and what comes due does so at its moment."""
+        self.settle()
         end = self.hands.at + us
         while (due := self.due()) is not None and due <= end:
             self.hands.at = max(due, self.hands.at)
@@ -182,5 +192,3 @@ def foretold(account: Account, stored: Life, slot: str) -> dict[str, Any]:
             for one in account.notices.values()
         ),
     }  # fmt: skip
-
-
