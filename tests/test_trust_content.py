@@ -150,6 +150,18 @@ def test_an_oversized_event_interrupts_nobody_and_says_by_how_much():
     assert [2, 1] == [row.level for row in world.inbox()]
 
 
+def test_no_rule_lifts_an_attenuated_event_up_again(tmp_path):
+    from eventctl import manifest
+    from eventctl.system.rulings import Rulings, Shaper
+
+    rule = tmp_path / "loud.toml"
+    rule.write_text('id = "loud"\nsummary = "s"\nconsumes = ["shop.**"]\nwhen = "true"\n[set]\nlevel = "business"\n')
+    world = World(rules=Rulings([Shaper("workspace", "", manifest.load(rule))]))
+    world.tell("shop.ticket.opened", {"id": 0})
+    world.tell("shop.ticket.opened", {"id": 1, "text": "x" * USUAL_BYTES})
+    assert [3, 1] == [row.level for row in world.inbox()]
+
+
 def test_a_type_may_be_given_a_size_of_its_own():
     world = World(trust=Trust(anomalies=Anomalies(oversized="quarantine", sizes={"shop.build.*": 300, "shop.**": 100_000})))
     assert world.exception(world.tell("shop.build.passed", {"log": "short"})) is None

@@ -32,6 +32,7 @@ from eventctl.system.shaped import Gather, Shaped
 from eventctl.system.silencing import Silencing
 from eventctl.templates import render
 from eventctl.text import safe_text
+from eventctl.system.trust import ATTENUATED_LEVEL
 from eventctl.times import MINUTE, iso, parse_iso
 from eventctl.windows import Step
 
@@ -186,7 +187,8 @@ class ShapingRun:
         rule = ruling.rule
         if rule.set is not None and not ruling.member:
             shape.said.append(_told(ruling, "set", {**values, "level": [item.filed.level, rule.set.level]}))
-            item.filed = item.filed._replace(level=rule.set.level)
+            level = min(rule.set.level, ATTENUATED_LEVEL) if item.attenuated else rule.set.level  # what trust doubts stays low
+            item.filed = item.filed._replace(level=level)
             self._facts = None
         group = ruling.group(item)
         if rule.group is not None and group is not None and shape.gather is None and not ruling.member:
