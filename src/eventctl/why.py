@@ -6,12 +6,13 @@ everything else left a row with a reason. The same facts come as `facts`, in pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from eventctl import whyshaped
 from eventctl.event import Level
 from eventctl.reasons import in_words, verdict_in_words
 from eventctl.store import DUPLICATE_OF, LOG_PIPELINE
@@ -77,7 +78,7 @@ def of_record(
     told = Explanation(f"e{record.seq}  {record.type}")
     told.add("Where it came from", _origin(trace, now, when))
     told.add("What was done with it", _steps(trace, cursors, now))
-    told.add("What was said about it", [_said(slot, value) for slot, value in trace.annotations.items()])
+    told.add("What was said about it", _noted(trace.annotations, when))
     told.add("What it caused", _caused(trace))
     told.add("Repeats of it", _repeats(trace))
     told.add("What it owes", [_effect(row, now) for row in trace.outbox])
@@ -98,6 +99,9 @@ def of_notification(
     seen = views.member_views(row.id)
     told = Explanation(f"n{row.id}  {row.title}")
     told.add("Why it is there", _opening(row, life, declared, now))
+    newest = views.trace(row.seq) if row.silenced_by is not None else None
+    quiet = whyshaped.quiet(row, newest.annotations if newest else {}, now, when)
+    told.add("Why it is not in sight", quiet)
     told.add("Its life so far", _history(row, life, declared, now))
     told.add("Where it stands", [*_about(row, [], now), *_seen(row, seen, now, when)])
     told.next_steps = [f"eventctl why e{row.opened_seq}", f"eventctl inbox show n{row.id}"]
@@ -110,6 +114,7 @@ def of_notification(
         "history": [{"seq": each.seq, "kind": each.kind, "type": each.type, "did": _did(each, row, declared)} for each in life],
         "state": row.agent_state,
         "agent": row.agent,
+        "silenced_by": row.silenced_by,
         "seen_by": [view.member for view in seen if view.seen >= row.news],
         "sentences": _sentences(told),
     }
@@ -214,8 +219,14 @@ def _seen(row: Notification, seen: Sequence[MemberView], now: int, when: Callabl
     ]
     asleep = [view for view in seen if view.snooze_until is not None and view.snooze_until > now]
     return lines + [
-        f"{view.member} hears nothing of it until {when(view.snooze_until)}." for view in asleep if view.snooze_until
+        f"{view.member} hears nothing of it until {when(view.snooze_until)}{_snoozed_by(view)}."
+        for view in asleep
+        if view.snooze_until
     ]
+
+
+def _snoozed_by(view: MemberView) -> str:
+    return f", because of {view.snoozed_by.removeprefix('rule:')}" if view.snoozed_by else ""
 
 
 def _opening(row: Notification, life: Sequence[LogRow], declared: Declared, now: int) -> list[str]:
@@ -259,6 +270,8 @@ def moved(record: LogRow) -> str:
     body = orjson.loads(record.body)
     subject = record.principal.partition(":")[2]
     if record.kind == "move":
+        if "silence" in str(body.get("verb")):
+            return f"{subject} {_silencing(record, body)}"
         about = f" n{body['notification']}" if "notification" in body else f" e{body['seq']}" if "seq" in body else ""
         summary = body.get("resolution", {}).get("summary") if isinstance(body.get("resolution"), dict) else ""
         verb = str(body.get("verb", record.type))
@@ -266,6 +279,13 @@ def moved(record: LogRow) -> str:
     if record.kind == "timer":
         return f"the timer {body.get('key')} of {body.get('owner')} came due"
     return f"{body.get('name')} {'answered' if body.get('ok') else 'failed'} for e{body.get('seq')}"
+
+
+def _silencing(record: LogRow, body: Mapping[str, Any]) -> str:
+    if "silence" in body:
+        return f"ended the silence s{body['silence']}"
+    what = body.get("type") or body.get("source") or body.get("entity") or body.get("domain") or body.get("when")
+    return f"silenced {what} as s{record.seq} ({_cut(str(body.get('reason')))})"
 
 
 def _no_notification(
@@ -359,6 +379,18 @@ def _record_facts(trace: Trace, told: Explanation) -> dict[str, Any]:
 
 def _sentences(told: Explanation) -> list[dict[str, Any]]:
     return [{"about": part.heading, "lines": part.lines} for part in told.parts]
+
+
+def _noted(annotations: Mapping[str, bytes], when: Callable[[int], str]) -> list[str]:
+    lines: list[str] = []
+    for slot, value in annotations.items():
+        if slot == whyshaped.SLOT:
+            lines += whyshaped.sentences(value, when)
+        elif slot.startswith(whyshaped.SHADOW):
+            lines += whyshaped.sentences(value, when, would=slot.removeprefix(whyshaped.SHADOW))
+        else:
+            lines.append(_said(slot, value))
+    return lines
 
 
 def _said(slot: str, value: bytes) -> str:

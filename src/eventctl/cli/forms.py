@@ -9,6 +9,7 @@ import orjson
 from eventctl.cli.params import LEVEL_NAMES
 from eventctl.cli.render import utc
 from eventctl.store import CursorRow, ExceptionRow, LogRow, Notification, OutboxRow, Reject
+from eventctl.times import FOREVER
 from eventctl.views import InboxItem
 from eventctl.why import moved
 
@@ -28,10 +29,16 @@ def notification(row: Notification) -> dict[str, Any]:
         "number": row.id, "short": f"n{row.id}", "title": row.title, "life": row.life, "life_key": value(row.life_key.encode()),
         "audience": row.audience, "level": row.level, "level_name": LEVEL_NAMES[row.level], "domain": row.domain, "type": row.type,
         "entity": row.entity, "actionable": row.actionable, "state": row.agent_state, "agent": row.agent,
+        "silenced_by": row.silenced_by, "silenced_until": _until(row),
         "lease_until": utc(row.lease_due), "claimed_at": utc(row.claimed_at), "resolved_at": utc(row.resolved_at),
         "resolution": value(row.resolution), "archived_at": utc(row.archived_at), "created_at": utc(row.created_at),
         "updated_at": utc(row.updated_at), "opened_seq": row.opened_seq, "seq": row.seq, "version": row.ver,
     }  # fmt: skip
+
+
+def _until(row: Notification) -> str | None:
+    """When the silence ends; None where nobody knows yet: what is gathered waits for its group."""
+    return utc(row.silenced_until) if row.silenced_until is not None and row.silenced_until < FOREVER else None
 
 
 def item(item: InboxItem) -> dict[str, Any]:

@@ -72,6 +72,12 @@ def _rejects(store: Store) -> Pairs:
     return [(f"r{row.id}", row.reason) for row in store.views.rejects(limit=OFFERED_MAX)]
 
 
+def _silences(store: Store) -> Pairs:
+    from eventctl import silences
+
+    return [(each.name, f"{silences.words(each)}: {each.reason}") for each in silences.standing(store).values()]
+
+
 def _units(store: Store) -> Pairs:
     from eventctl.cli.forms import value
 
@@ -87,3 +93,4 @@ HELD = _offers(_standing("quarantined"))
 DEAD = _offers(_standing("dead"))
 REJECTS = _offers(_rejects)
 CARTRIDGES = _offers(_units)
+SILENCES = _offers(_silences)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from eventctl import whyshaped
 from eventctl.cli import forms, ids, moving
 from eventctl.cli.params import DURATION, LEVEL, LEVEL_NAMES, MOMENT, PATTERN
 from eventctl.cli.render import Cell, Screen, count, document, listing, local, utc
@@ -49,11 +50,14 @@ def inbox() -> None:
 @click.option("--resolved", is_flag=True, help="With what is resolved.")
 @click.option("--archived", is_flag=True, help="With what is resolved, and what was put away.")
 @click.option("--snoozed", is_flag=True, help="With what you have snoozed.")
+@click.option("--silenced", is_flag=True, help="What is silenced, and nothing else.")
 @click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, 1_000), help="How many.")
 @click.option("--after", default="", metavar="TOKEN", help="The next page: the token that the last one ended with.")
 @json_option
 @click.pass_obj
-def list_(session: Session, /, limit: int, after: str, resolved: bool, snoozed: bool, as_json: bool, **filters: Any) -> None:
+def list_(
+    session: Session, /, limit: int, after: str, resolved: bool, snoozed: bool, silenced: bool, as_json: bool, **filters: Any
+) -> None:
     """List what is open, by level, the newest change first. `*` marks what you have not seen.
 
     \b
@@ -62,7 +66,11 @@ def list_(session: Session, /, limit: int, after: str, resolved: bool, snoozed: 
     eventctl inbox list --type 'deployment.*' --since 2d --resolved --json
     """
     member = eyes(session)
-    usual = InboxFilter(member=member, hide_snoozed_at=None if snoozed or not member else session.now(), resolved=False)
+    now = session.now()
+    usual = InboxFilter(
+        member=member, hide_snoozed_at=None if snoozed or silenced or not member else now, resolved=False,
+        hide_silenced_at=None if silenced else now, silenced_at=now if silenced else None,
+    )  # fmt: skip
     asked = resolved or filters["archived"] or "resolved" in filters["states"]
     want = replace(usual, resolved=asked, **filters)
     with session.reading() as store:
@@ -88,13 +96,15 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
         row = notification(store.views, given)
         life = store.views.life(row.id)
         seen = store.views.member_views(row.id)
+        noted = store.views.trace(row.seq) if row.silenced_by is not None else None
+    quiet = whyshaped.quiet(row, noted.annotations if noted else {}, session.now(), local)
     views = {view.member: {"seen": view.seen >= row.news, "snoozed_until": utc(view.snooze_until)} for view in seen}
     if as_json:
         document({**forms.notification(row), "members": views, "history": [forms.record(each) for each in life]})
         return
     screen = Screen(session)
     screen.title(row.title)
-    screen.fields(_fields(screen, row, [name for name, view in views.items() if view["seen"]]), indent=2)
+    screen.fields(_fields(screen, row, [name for name, view in views.items() if view["seen"]], quiet), indent=2)
     screen.line()
     screen.table(("id", "time", "what", "by", ""), [_step(each) for each in life])
     screen.say(f"why it is here: `eventctl why n{row.id}`")
@@ -235,23 +245,28 @@ def unarchive(session: Session, /, given: tuple[str, ...], as_json: bool) -> Non
 
 
 class _Rest(NamedTuple):
-    """What a page does not show: resolved ones that fit, and, when it is empty, events that nobody has worked on."""
+    """What a page does not show: resolved and silenced ones that fit, and, when it is empty, events that nobody has worked on."""
 
     resolved: int
+    silenced: int
     waiting: int
 
     @classmethod
     def of(cls, store: Store, page: InboxPage, want: InboxFilter) -> _Rest:
         settled = replace(want, resolved=True, states=("resolved",))
         hidden = 0 if want.resolved or want.states else len(store.views.inbox(settled, limit=COUNTED_MAX).items)
+        at = want.hide_silenced_at
+        quiet = replace(want, hide_silenced_at=None, silenced_at=at)
+        silenced = 0 if at is None else len(store.views.inbox(quiet, limit=COUNTED_MAX).items)
         if page.items:
-            return cls(hidden, 0)
+            return cls(hidden, silenced, 0)
         came = next((cursor.pos for cursor in store.cursors() if cursor.pipeline == LOG_PIPELINE), 0)
-        return cls(hidden, len(store.read_log(came, COUNTED_MAX, kinds=("event",))))
+        return cls(hidden, silenced, len(store.read_log(came, COUNTED_MAX, kinds=("event",))))
 
 
 def _show_page(screen: Screen, page: InboxPage, rest: _Rest, *, filtered: bool) -> None:
-    hidden = f"{_counted(rest.resolved)} resolved not shown (--resolved)" if rest.resolved else ""
+    kept = [(rest.resolved, "resolved"), (rest.silenced, "silenced")]
+    hidden = "; ".join(f"{_counted(number)} {what} not shown (--{what})" for number, what in kept if number)
     if page.items:
         screen.table(("", "id", "level", "age", "state", "title"), [_row(screen, item) for item in page.items], right=(3,))
         fresh = sum(not item.seen for item in page.items)
@@ -294,16 +309,25 @@ def _state(row: Notification, snooze_until: int | None, now: int) -> str:
         return f"{row.agent} is on it"
     if row.agent_state == "resolved":
         return "resolved"
-    return f"snoozed, back {ago(snooze_until, now)}" if snooze_until and snooze_until > now else "open"
+    if snooze_until and snooze_until > now:
+        return f"snoozed, back {ago(snooze_until, now)}"
+    if row.silenced_until and row.silenced_until > now:
+        return _silenced(row.silenced_by or "", row.silenced_until, now)
+    return "open"
 
 
-def _fields(screen: Screen, row: Notification, seen_by: list[str]) -> list[tuple[str, object]]:
+def _silenced(by: str, until: int, now: int) -> str:
+    return f"in {by}" if by.startswith("n") else f"silenced by {by.removeprefix('rule:')}, back {ago(until, now)}"
+
+
+def _fields(screen: Screen, row: Notification, seen_by: list[str], quiet: list[str]) -> list[tuple[str, object]]:
     resolution = forms.value(row.resolution) or {}
     summary = resolution.get("summary") if isinstance(resolution, dict) else resolution
     return [
         ("id", f"n{row.id}"),
         ("level", LEVEL_NAMES[row.level]),
         ("state", _state(row, None, screen.now)),
+        ("quiet", " ".join(quiet)),
         ("settled", summary),
         ("for", row.audience),
         ("domain", row.domain),

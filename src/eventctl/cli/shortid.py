@@ -1,4 +1,4 @@
-"""The ids that people type: `e42` a record, `n7` a notification, `d3` a reject, or the beginning of a long id.
+"""The ids that people type: `e42` a record, `n7` a notification, `d3` a reject, `s42` a silence, or the beginning of a long id.
 
 A bare number is what the command is about. Whatever was typed must name one thing: two candidates are an error that lists them.
 """
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from eventctl.store import LogRow, Notification
     from eventctl.views import Views
 
-_SHORT = re.compile(r"([endr]?)([0-9]{1,18})", re.IGNORECASE)
+_SHORT = re.compile(r"([endrs]?)([0-9]{1,18})", re.IGNORECASE)
 PREFIX_MIN = 4
 """Characters that are enough for the beginning of a long id."""
 
 
 def parse(text: str) -> tuple[str, int] | None:
-    """(`e` | `n` | `d` | `r` | "", number) for a short id; None when it is not one."""
+    """(`e` | `n` | `d` | `r` | `s` | "", number) for a short id; None when it is not one."""
     found = _SHORT.fullmatch(text.strip())
     return (found[1].lower(), int(found[2])) if found else None
 

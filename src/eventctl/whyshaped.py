@@ -1,0 +1,58 @@
+"""What shaping did to an event, and what keeps a notification quiet, in sentences: from what was noted beside the event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from eventctl.event import Level
+from eventctl.store import Notification
+from eventctl.times import FOREVER, parse_iso
+
+SLOT = "shaped"
+SHADOW = "shadow:"
+
+When = Callable[[int], str]
+
+
+def sentences(value: bytes, when: When, *, would: str = "") -> list[str]:
+    """One sentence for each thing that was done, or, with the name of a rule in shadow mode, that it would have done."""
+    return [_sentence(each if not would else {"rule": would, **each}, when, shadow=bool(would)) for each in orjson.loads(value)]
+
+
+def quiet(row: Notification, annotations: Mapping[str, bytes], now: int, when: When) -> list[str]:
+    """Why a notification is out of sight, if it is. `annotations` are those of its newest event."""
+    by, until = row.silenced_by, row.silenced_until
+    if by is None or until is None or until <= now:
+        return []
+    if by.startswith("n"):
+        return [f"It is gathered in {by}, which stands for it as long as it is open."]
+    noted = orjson.loads(annotations[SLOT]) if SLOT in annotations else []
+    own = [each for each in noted if by in (each.get("silence"), f"rule:{each.get('rule')}") and each["effect"] == "silence"]
+    if own:
+        return [_sentence(own[0], when)]
+    end = "" if until >= FOREVER else f" until {when(until)}"
+    return [f"{by.removeprefix('rule:')} keeps it quiet{end}."]
+
+
+def _sentence(said: Mapping[str, Any], when: When, *, shadow: bool = False) -> str:
+    who = f"The rule {said['rule']}" if "rule" in said else f"The silence {said.get('silence')}, set by {said.get('by')},"
+    values: dict[str, Any] = said.get("values") or {}
+    counted = f", having counted {values['count']} since {when(parse_iso(values['since']))}" if "count" in values else ""
+    if shadow:
+        return f"{who} is in shadow mode; it would have: {said['effect']}{counted}."
+    if said["effect"] == "set":
+        before, after = values["level"]
+        return f"{who} set its level to {_level(after)}; it was {_level(before)}{counted}."
+    if said["effect"] == "group":
+        by = ", ".join(f"{field} {value}" for field, value in values.get("by", {}).items())
+        return f"{who} gathered it with others of the same {by}{counted}."
+    whom = f"from {said['member']}" if said.get("member") else "from everybody"
+    reason = f": {said['reason']}" if said.get("reason") else ""
+    return f"{who} keeps it quiet, {whom}, until {when(parse_iso(said['until']))}{counted}{reason}."
+
+
+def _level(number: int) -> str:
+    return Level(number).name.lower()
