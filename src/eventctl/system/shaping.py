@@ -30,9 +30,9 @@ from eventctl.system.due import Due
 from eventctl.system.rulings import Ruling, Rulings
 from eventctl.system.shaped import Gather, Shaped
 from eventctl.system.silencing import Silencing
+from eventctl.system.trust import ATTENUATED_LEVEL
 from eventctl.templates import render
 from eventctl.text import safe_text
-from eventctl.system.trust import ATTENUATED_LEVEL
 from eventctl.times import MINUTE, iso, parse_iso
 from eventctl.windows import Step
 
