@@ -22,7 +22,14 @@ EVERY = st.builds(
     st.one_of(CLOCK, st.just("24:00")),
 )
 AROUND = st.sampled_from(
-    [datetime(2026, 3, 28), datetime(2026, 10, 24), datetime(2026, 3, 7), datetime(2026, 10, 31), datetime(2026, 4, 4), datetime(2026, 7, 1)]
+    [
+        datetime(2026, 3, 28),
+        datetime(2026, 10, 24),
+        datetime(2026, 3, 7),
+        datetime(2026, 10, 31),
+        datetime(2026, 4, 4),
+        datetime(2026, 7, 1),
+    ]
 )
 """A day before the clocks change in one of the zones, and one in the middle of the year."""
 
