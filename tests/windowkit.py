@@ -93,7 +93,7 @@ class Oracle:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self.grace = 10 * SECOND if window.lateness is None else max(1, window.lateness)
+        self.grace = 10 * SECOND if window.lateness is None else max(1_000, window.lateness)
         self.arrived: list[Seen] = []
         self.spoken: list[Said] = []
         self.told: set[Seen] = set()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from eventctl.times import SECOND, WEEK
+from eventctl.times import MILLISECOND, SECOND, WEEK
 
 if TYPE_CHECKING:
     from eventctl.rule import Window
@@ -84,8 +84,8 @@ def lateness(window: Window) -> int:
 
 
 def grace(window: Window) -> int:
-    """How long an absence waits past its deadline, in microseconds; at least one."""
-    return max(1, GRACE if window.lateness is None else window.lateness)
+    """How long an absence waits past its deadline, in microseconds; at least a millisecond."""
+    return max(MILLISECOND, GRACE if window.lateness is None else window.lateness)
 
 
 def quarter(window: Window) -> int:
