@@ -9,3 +9,5 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGQUIT, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)
+
+pytest_plugins = ("pytester",)
