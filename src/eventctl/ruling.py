@@ -37,7 +37,7 @@ TITLE_MAX, TEXT_MAX, KEY_MAX = 300, 4_000, 300
 _ANNOTATIONS = re.compile(r"\bannotations\b")
 
 Deed = dict[str, Any]
-"""One effect with everything filled in: `does` says which, the rest is what it takes."""
+"""One effect with everything filled in: `effect` says which, the rest is what it takes."""
 
 
 class Shared:
@@ -168,7 +168,8 @@ class _Speaking:
             known = {**known, "window": about["window"] | value}
         deeds = list(deeds_of(self._rule, self._id, self._summary, known, about))
         if self._rule.mode == "shadow":
-            context.annotate(SHADOW + self._id, deeds)
+            counted = {"values": about["window"]} if fired is not None else {}
+            context.annotate(SHADOW + self._id, [{**deed, **counted} for deed in deeds])
             return
         for deed in deeds:
             _do(context, deed)
@@ -179,10 +180,10 @@ def deeds_of(rule: Rule, id_: str, summary: str, known: Mapping[str, Any], about
     entity = known.get("entity")
     own_key = f"{id_}:{entity}" if entity else id_
     if (annotate := rule.annotate) is not None:
-        yield {"does": "annotate", "slot": annotate.slot, "value": filled(annotate.value, known)}
+        yield {"effect": "annotate", "slot": annotate.slot, "value": filled(annotate.value, known)}
     if (notify := rule.notify) is not None:
         yield {
-            "does": "notify",
+            "effect": "notify",
             "title": render(notify.title, known).strip()[:TITLE_MAX] or summary,
             "level": notify.level,
             "audience": notify.audience,
@@ -193,7 +194,7 @@ def deeds_of(rule: Rule, id_: str, summary: str, known: Mapping[str, Any], about
     if (propose := rule.propose) is not None:
         offered = render(propose.summary, known).strip()[:TITLE_MAX] or propose.action
         yield {
-            "does": "propose",
+            "effect": "propose",
             "title": render(propose.title, known).strip()[:TITLE_MAX] or offered,
             "level": int(Level.WORKFLOW),
             "key": f"{own_key}:{propose.action}"[:KEY_MAX],
@@ -208,7 +209,7 @@ def deeds_of(rule: Rule, id_: str, summary: str, known: Mapping[str, Any], about
         }
         payload = {**about, **_present(filled(emit.payload, known))}
         yield {
-            "does": "emit",
+            "effect": "emit",
             "event": emit.event,
             "payload": payload,
             **{name: given for name, given in more.items() if given},
@@ -216,10 +217,10 @@ def deeds_of(rule: Rule, id_: str, summary: str, known: Mapping[str, Any], about
 
 
 def _do(context: CartridgeContext, deed: Deed) -> None:
-    does, given = deed["does"], {name: value for name, value in deed.items() if name != "does"}
-    if does == "annotate":
+    effect, given = deed["effect"], {name: value for name, value in deed.items() if name != "effect"}
+    if effect == "annotate":
         context.annotate(given["slot"], given["value"])
-    elif does == "emit":
+    elif effect == "emit":
         context.emit(given.pop("event"), given.pop("payload"), **given)
     else:
         context.notify(given.pop("title"), **given)

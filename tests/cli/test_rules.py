@@ -29,7 +29,7 @@ def test_a_new_rule_is_in_order_waits_in_the_shadow_and_says_what_it_would_do(fa
     face("run", "--until-idle")
     said = orjson.loads(face("why", "e1", "--json").stdout)["annotations"]
     (deed,) = next(value for slot, value in said.items() if slot.endswith("shadow:loud-failures"))
-    assert ("notify", "job.failed from cron") == (deed["does"], deed["title"])
+    assert ("notify", "job.failed from cron") == (deed["effect"], deed["title"])
 
 
 def test_a_rule_that_cannot_be_is_not_written(face):
