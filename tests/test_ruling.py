@@ -173,6 +173,15 @@ payload = { about = "{entity}", name = "{payload.name}" }
         assert 1 == alarm["window"]["count"]
 
 
+def test_each_window_has_a_notification_of_its_own(tmp_path: Path) -> None:
+    rule = THRESHOLD.replace("count = 3", 'count = 2\nper = ["source", "payload.name"]')
+    with running(make(tmp_path, burst=rule)) as ws:
+        for name in ("a", "b", "a", "b", "a"):
+            sell(ws, {"name": name})
+        assert ["burst:till:a", "burst:till:b"] == sorted({raised["key"] for raised in payloads(ws, "notice.raised")})
+        assert 2 == len([title for title in titles(ws) if "sales in" in title])
+
+
 def test_a_rule_does_not_answer_to_what_follows_from_itself(tmp_path: Path) -> None:
     echo = 'id = "echo"\nsummary = "A rule."\nconsumes = ["domain.ops.*"]\n[emit]\nevent = "domain.ops.alarm"\n'
     with running(make(tmp_path, echo=echo)) as ws:

@@ -103,7 +103,7 @@ RULE = {
     "notify.title": "The headline; `{payload.name}` fills a field in.",
     "notify.text": "More than fits into a headline.",
     "notify.level": "How much it matters.",
-    "notify.key": "The same key again updates the notification that is open; by default the rule and the entity.",
+    "notify.key": "The same key again updates the notification that is open; by default the rule, and the entity or what the window belongs to.",
     "notify.audience": "`workspace`, `domain:<name>` or `member:<name>`; a member's rule tells its member.",
     "emit.event": "Its type, a declared one; a domain's rule emits its own domain's.",
     "emit.payload": "Its payload; a text that is one field keeps that field's type.",

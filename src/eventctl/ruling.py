@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from eventctl.dag.case import TIMER, state_key
 from eventctl.event import Level
 from eventctl.expressions import Facts, compiled
-from eventctl.templates import fields, filled, look_up, render
+from eventctl.templates import fields, filled, look_up, render, shown
 from eventctl.times import from_datetime, iso
 from eventctl.trampoline import Ask
 
@@ -96,7 +96,8 @@ class _Speaking:
         self._summary = manifest.summary
         self._shared = shared
         self._wants_annotations = any(_ANNOTATIONS.search(text) for text in texts)
-        self._paths = tuple(dict.fromkeys(path for text in texts for path in fields(text))) if rule.window else ()
+        named = [path for text in texts for path in fields(text)]
+        self._paths = tuple(dict.fromkeys([*named, *rule.window.per])) if rule.window else ()
 
     async def process(self, event: Event, context: CartridgeContext) -> Event | None:
         if event.event == TIMER and self._rule.window is not None:
@@ -142,7 +143,7 @@ class _Speaking:
         step = windows.woken(window, before, event.at)
         self._remember(context, before, step, event.at, event.payload["key"], known)
         if step.fired is not None:
-            about = {"entity": event.entity, **_nested(known), "rule": self._id}
+            about = {"entity": event.entity, **_nested(known), "rule": self._id, "now": iso(event.at)}
             self._act(context, about, step.fired)
 
     def _remember(
@@ -177,8 +178,8 @@ class _Speaking:
 
 def deeds_of(rule: Rule, id_: str, summary: str, known: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[Deed]:
     """The effects of a speaking rule with everything filled in. `about` says in payloads who speaks and what its window counted."""
-    entity = known.get("entity")
-    own_key = f"{id_}:{entity}" if entity else id_
+    per = rule.window.per if rule.window else ("entity",)
+    own_key = ":".join([id_, *filter(None, (shown(look_up(known, path)) for path in per))])
     if (annotate := rule.annotate) is not None:
         yield {"effect": "annotate", "slot": annotate.slot, "value": filled(annotate.value, known)}
     if (notify := rule.notify) is not None:
