@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import tracemalloc
 from pathlib import Path
 
 import orjson
@@ -168,6 +169,16 @@ def test_a_name_with_quotes_in_it_is_a_name(tmp_path):
 def test_too_many_rows_are_refused_and_not_read_to_the_end(tmp_path):
     put(tmp_path, "t.csv", "host,team\n" + "a,b\n" * (ROWS_MAX + 1))
     assert f"more than {ROWS_MAX:,} rows" in table(tmp_path, "t.csv").trouble.what
+
+
+def test_a_table_is_kept_in_little_more_than_its_file(tmp_path):
+    put(tmp_path, "t.csv", "host,team\n" + "".join(f"web-{number},team-{number}\n" for number in range(5_000)))
+    tracemalloc.start()
+    made = table(tmp_path, "t.csv")
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert {"team": "team-7"} == row(made, "web-7")
+    assert kept < 400 * 5_000
 
 
 # --- what changes ----------------------------------------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ class Replay:
         self.aside = aside
         self.others = [pipeline for pipeline in pipelines if pipeline.name != LOG_PIPELINE]
         self._system = next(pipeline for pipeline in pipelines if isinstance(pipeline, SystemPipeline))
+        self._system.recall(source)
         for pipeline in pipelines:
             aside.open_cursor(pipeline.name, at=0)
         with aside.filling():
