@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from eventctl import manifest
 from eventctl.errors import Misconfigured
+from eventctl.lines import lines_of
 from eventctl.manifest import read_rule, rule_schema
 from eventctl.suggest import parse_toml
 from eventctl.times import HOUR, MINUTE
@@ -285,3 +286,8 @@ def test_editors_refuse_what_eventctl_refuses_and_take_what_it_takes() -> None:
     assert schema.is_valid(parse_toml(GOOD, "good"))
     assert not schema.is_valid(parse_toml(GOOD.replace("when ", "wen "), "unknown"))
     assert not schema.is_valid(parse_toml(GOOD + "text = 3\n", "type"))
+
+
+def test_the_lines_of_keys_are_found_also_around_long_texts() -> None:
+    text = 'id = "x"\nwhen = """\nlevel = 3\n"""  # a text\n[ notify ]  # a table\n  title = \'\'\'a\nb = 1\'\'\'\nlevel = 2\n[[a.b]]\nc.d = 1\n'
+    assert {"id": 1, "when": 2, "notify": 5, "notify.title": 6, "notify.level": 8, "a.b": 9, "a.b.c.d": 10} == lines_of(text)

@@ -29,7 +29,7 @@ WHERE = "company/domains/ops/cartridges/one.toml"
 def test_a_type_that_nobody_declares_is_refused_with_the_one_that_is_meant(tmp_path: Path) -> None:
     assert [
         (
-            f"{WHERE}: consumes[0]: 'domain.ops.sodl' is a type that no one declares, so that it may never come "
+            f"{WHERE}:3: consumes[0]: 'domain.ops.sodl' is a type that no one declares, so that it may never come "
             "(did you mean 'domain.ops.sold'?)"
         )
     ] == said(make(tmp_path, one=rule("domain.ops.sodl")))
@@ -38,7 +38,7 @@ def test_a_type_that_nobody_declares_is_refused_with_the_one_that_is_meant(tmp_p
 def test_a_pattern_of_no_declared_type_is_a_warning_and_the_rule_runs(tmp_path: Path) -> None:
     root = make(tmp_path, one=rule("weather.*"))
     assert [
-        f"warning: {WHERE}: consumes[0]: 'weather.*' chooses no declared type: only events that nobody has declared"
+        f"warning: {WHERE}:3: consumes[0]: 'weather.*' chooses no declared type: only events that nobody has declared"
     ] == said(root)
     with eventctl.open(root) as ws:
         ws.emit("weather.rain", "sky", {})
@@ -48,9 +48,9 @@ def test_a_pattern_of_no_declared_type_is_a_warning_and_the_rule_runs(tmp_path: 
 
 def test_a_domain_emits_its_own_declared_types(tmp_path: Path) -> None:
     assert [
-        f"{WHERE}: emit.event: 'job.failed' is outside of domain.ops.** (a domain emits its own types; others subscribe to them)"
+        f"{WHERE}:5: emit.event: 'job.failed' is outside of domain.ops.** (a domain emits its own types; others subscribe to them)"
     ] == said(make(tmp_path, one=rule("domain.ops.sold", '[emit]\nevent = "job.failed"\n')))
-    assert [f"{WHERE}: emit.event: no event_types.toml declares 'domain.ops.alrm' (did you mean 'domain.ops.alarm'?)"] == said(
+    assert [f"{WHERE}:5: emit.event: no event_types.toml declares 'domain.ops.alrm' (did you mean 'domain.ops.alarm'?)"] == said(
         make(tmp_path / "b", one=rule("domain.ops.sold", '[emit]\nevent = "domain.ops.alrm"\n'))
     )
 
@@ -58,7 +58,7 @@ def test_a_domain_emits_its_own_declared_types(tmp_path: Path) -> None:
 def test_a_proposal_leads_to_a_declared_type(tmp_path: Path) -> None:
     propose = '[propose]\naction = "a"\nsummary = "b"\nemits = "domain.ops.alrm"\n'
     assert [
-        f"{WHERE}: propose.emits: no event_types.toml declares 'domain.ops.alrm' (did you mean 'domain.ops.alarm'?)"
+        f"{WHERE}:7: propose.emits: no event_types.toml declares 'domain.ops.alrm' (did you mean 'domain.ops.alarm'?)"
     ] == said(make(tmp_path, one=rule("domain.ops.sold", propose)))
 
 
@@ -75,10 +75,10 @@ def test_a_members_rule_changes_nothing_for_others(tmp_path: Path) -> None:
     root, where = make(tmp_path), "personal/ada/cartridges/one.toml"
     put(root, "one", rule("domain.ops.sold", '[emit]\nevent = "domain.ops.alarm"\n'), folder="personal/ada")
     assert [
-        f"{where}: emit: a member's rule does not [emit]: it can notify, annotate and silence (a domain's or the library's rule can)"
+        f"{where}:4: emit: a member's rule does not [emit]: it can notify, annotate and silence (a domain's or the library's rule can)"
     ] == said(root)
     put(root, "one", rule("domain.ops.sold", NOTIFY + 'audience = "member:bob"\n'), folder="personal/ada")
-    assert [f"{where}: notify.audience: a member's rule tells its member, not 'member:bob' (leave audience out)"] == said(root)
+    assert [f"{where}:6: notify.audience: a member's rule tells its member, not 'member:bob' (leave audience out)"] == said(root)
 
 
 def test_a_library_rule_runs_where_it_is_enabled(tmp_path: Path) -> None:

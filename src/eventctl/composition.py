@@ -21,6 +21,7 @@ from eventctl.discovery import CARTRIDGES, DOMAINS, GONE, Found, Scan
 from eventctl.discovery import MEMBERS as MEMBERS_IN
 from eventctl.errors import Misconfigured, Problem
 from eventctl.graph import Graph, Node, build, owning
+from eventctl.lines import with_lines
 from eventctl.manifest import MANIFEST, check_settings, from_mapping
 from eventctl.modules import Code, LoadFailed, Modules
 from eventctl.obeyed import warnings
@@ -201,6 +202,7 @@ class _Composing:
         here = {found.manifest.id for found in place.found}
         for found in place.found:
             problems = [*self._mistakes(place, found), *self._foreign(found, here)]
+            problems = with_lines(problems, found.manifest.lines, found.path) if found.manifest.lines else problems
             settings, wrong = self._settings(place, found)
             self._problems += [*problems, *wrong]
             if any(not problem.warning for problem in [*problems, *wrong]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from eventctl.errors import Problem
 
@@ -29,13 +29,12 @@ def lines_of(text: str) -> dict[str, int]:
     return found
 
 
-def with_lines(problems: Iterable[Problem], text: str, where: str) -> list[Problem]:
+def with_lines(problems: Iterable[Problem], lines: Mapping[str, int], where: str) -> list[Problem]:
     """The same problems, each with the line of the key that it names, or of the nearest table around it: `rule.toml:7: when`."""
-    lines = lines_of(text)
     return [problem._replace(where=_lined(problem, where, lines)) for problem in problems]
 
 
-def _lined(problem: Problem, where: str, lines: dict[str, int]) -> str:
+def _lined(problem: Problem, where: str, lines: Mapping[str, int]) -> str:
     key = problem.where.removeprefix(where).removeprefix(": ")
     if key == problem.where:  # it speaks of another file
         return problem.where

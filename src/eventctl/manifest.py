@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from eventctl import times
 from eventctl.errors import Misconfigured, Problem
-from eventctl.lines import with_lines
+from eventctl.lines import lines_of, with_lines
 from eventctl.lives import field_path
 from eventctl.regular import read_regular
 from eventctl.rule import Rule
@@ -173,9 +173,10 @@ class RuleFile(Rule, _Head):
 
 
 class Manifest(CodeFile):
-    """A cartridge's manifest, whatever its form; `rule` stands in place of code."""
+    """A cartridge's manifest, whatever its form; `rule` stands in place of code, and `lines` says where each of its keys does."""
 
     rule: Rule | None = None
+    lines: dict[str, int] = Field(default_factory=dict)
 
 
 def load(path: Path, *, shown: str = "") -> Manifest:
@@ -204,16 +205,16 @@ def from_mapping(data: Mapping[str, Any], where: str) -> Manifest:
 
 def read_rule(text: str, where: str = "the rule") -> Manifest:
     """The manifest of a rule without code, its expressions checked. Raises Misconfigured with every mistake and its line."""
-    data = parse_toml(text, where)
+    data, lines = parse_toml(text, where), lines_of(text)
     try:
         written = check(RuleFile, data, where)
     except Misconfigured as error:
-        raise Misconfigured.listing(with_lines(error.problems, text, where)) from None
+        raise Misconfigured.listing(with_lines(error.problems, lines, where)) from None
     rule = Rule.model_construct(written.model_fields_set & Rule.model_fields.keys(), **_fields(written, Rule))
     problems = rule_mistakes(rule, where)
     if problems:
-        raise Misconfigured.listing(with_lines(problems, text, where))
-    head = {**_fields(written, _Head), "emits": rule.emits, "annotates": rule.annotates, "rule": rule}
+        raise Misconfigured.listing(with_lines(problems, lines, where))
+    head = {**_fields(written, _Head), "emits": rule.emits, "annotates": rule.annotates, "rule": rule, "lines": lines}
     if rule.window:
         head["key"] = rule.window.per
     return Manifest.model_construct({"id", "summary", "consumes", *head}, **head)

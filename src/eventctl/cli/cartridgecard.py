@@ -55,7 +55,7 @@ def form(card: Card) -> dict[str, Any]:
     return {
         "id": card.manifest.id, "version": card.manifest.version, "of": card.of, "path": card.unit.path,
         "state": card.unit.state, "reason": card.unit.reason, "strikes": card.unit.strikes,
-        "manifest": orjson.loads(manifests.dump(card.manifest)),
+        "manifest": {name: value for name, value in orjson.loads(manifests.dump(card.manifest)).items() if name != "lines"},
         "runs": [place._asdict() for place in card.places],
         "problems": [problem._asdict() for problem in card.problems],
         "mode": given.mode if (given := card.manifest.rule) else "live",
