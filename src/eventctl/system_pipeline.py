@@ -243,6 +243,8 @@ class SystemPipeline:
                         shaping.judge(work)
                         batch.stage = projection.name
                     projection.judge(work)
+                    if awake:
+                        shaping.settle(work)
                 feed((work.seq, work.type, work.why))
             elif isinstance(work, HAPPENING):
                 self._happen(work, projection, shaping)

@@ -112,7 +112,6 @@ class ShapingRun:
         stored = snapshot.states.get(FAULTS)
         self._faults = faults.read(orjson.loads(stored)) if stored else {}
         self._blamed = False
-        self._shaped: list[Item] = []
         self._facts: Facts | None = None
         self._noted: dict[int, dict[str, Any]] = {}
         self._heard = 0
@@ -132,8 +131,19 @@ class ShapingRun:
                 self._rule(ruling, item, shape)
         if item.lives and self.silencing:
             self.silencing.judge(item, self._asked(item))
-        if item.shape is not None and (item.shape.said or item.shape.hush):
-            self._shaped.append(item)
+
+    def settle(self, item: Item) -> None:
+        """Note beside the event what was done, and count what was kept quiet: after the projection, which knows whether it was."""
+        shape = item.shape
+        if shape is None:
+            return
+        said = [*shape.said, *(told for _, told in shape.hush if shape.hushed)]
+        if said:
+            self._out.annotations.append((item.seq, SLOT, orjson.dumps(said)))
+        if shape.hushed:
+            for by, _ in shape.hush:
+                if by[0] == "s":
+                    self.silencing.kept(by, item.moment)
 
     def said(self, row: LogRow) -> None:
         """A move of a silence."""
@@ -154,9 +164,7 @@ class ShapingRun:
         self._keep(ruling, woken.key, state, windows.woken(window, state.get("window"), woken.moment), woken.moment)
 
     def end(self) -> None:
-        """The batch is through: write what was noted, counted and kept quiet."""
-        for item in self._shaped:
-            self._note(item)
+        """The batch is through: write what windows and silences remember."""
         for key, (state, expires) in self._windows.items():
             kept = {name: value for name, value in state.items() if value is not None}
             self._out.states.append(StateRow(OWNER, key, orjson.dumps(kept) if kept else None, expires))
@@ -322,18 +330,6 @@ class ShapingRun:
                 self._tell(ON, told, item.seq, item.moment, item.row.hops, f"{ruling.label}:{item.seq}")
         elif not changed_only:
             self._blamed |= faults.answered(self._faults, [ruling.label])
-
-    def _note(self, item: Item) -> None:
-        shape = item.shape
-        if shape is None:
-            return
-        said = [*shape.said, *(told for _, told in shape.hush if shape.hushed)]
-        if said:
-            self._out.annotations.append((item.seq, SLOT, orjson.dumps(said)))
-        if shape.hushed:
-            for by, _ in shape.hush:
-                if by[0] == "s":
-                    self.silencing.kept(by, item.moment)
 
     def _tell(self, kind: str, payload: Mapping[str, Any], seq: int, at: int, hops: int, name: str) -> None:
         id_ = derived_id(SOURCE, f"{kind}:{name}", "system", "shaping", 0)
