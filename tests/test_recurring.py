@@ -23,12 +23,12 @@ EVERY = st.builds(
 )
 AROUND = st.sampled_from(
     [
-        datetime(2026, 3, 28),
-        datetime(2026, 10, 24),
-        datetime(2026, 3, 7),
-        datetime(2026, 10, 31),
-        datetime(2026, 4, 4),
-        datetime(2026, 7, 1),
+        datetime(2026, 3, 28, tzinfo=UTC),
+        datetime(2026, 10, 24, tzinfo=UTC),
+        datetime(2026, 3, 7, tzinfo=UTC),
+        datetime(2026, 10, 31, tzinfo=UTC),
+        datetime(2026, 4, 4, tzinfo=UTC),
+        datetime(2026, 7, 1, tzinfo=UTC),
     ]
 )
 """A day before the clocks change in one of the zones, and one in the middle of the year."""
@@ -55,7 +55,7 @@ def shown(text: str) -> set[tuple[int, int]]:
 @settings(max_examples=40, deadline=None)
 def test_what_is_on_is_what_a_clock_shows_minute_by_minute(every, name, day):
     zone, wanted = ZoneInfo(name), set().union(*map(shown, every))
-    minutes = [day.replace(tzinfo=UTC) + timedelta(minutes=n) for n in range(3 * 1440)]
+    minutes = [day + timedelta(minutes=n) for n in range(3 * 1440)]
     truth = []
     for each in minutes:
         local = each.astimezone(zone)
@@ -76,7 +76,11 @@ def test_what_is_on_is_what_a_clock_shows_minute_by_minute(every, name, day):
 
 def test_a_night_ends_in_the_morning_of_the_next_day_also_when_the_clocks_change():
     night = ["Sat 22:00-06:00"]
-    for begin, hours in ((datetime(2026, 3, 28, 22), 7), (datetime(2026, 10, 24, 22), 9), (datetime(2026, 7, 4, 22), 8)):
+    for begin, hours in (
+        (datetime(2026, 3, 28, 22, tzinfo=UTC), 7),
+        (datetime(2026, 10, 24, 22, tzinfo=UTC), 9),
+        (datetime(2026, 7, 4, 22, tzinfo=UTC), 8),
+    ):
         at = from_datetime(begin.replace(tzinfo=ZoneInfo("Europe/Berlin")))
         assert hours * 60 * MINUTE == (recurring.ends(night, "Europe/Berlin", at) or 0) - at
         assert recurring.ends(night, "Europe/Berlin", at - 1) is None

@@ -187,7 +187,7 @@ def _when(each: Silence) -> str:
 def _row(screen: Screen, each: Silence) -> list[object]:
     from eventctl import silences
 
-    over = f"over since {screen.ago(each.ended)}" + (f", by {each.ended_by}" if each.ended_by else "")
+    over = f"over {screen.ago(each.ended)}" + (f", by {each.ended_by}" if each.ended_by else "")
     ends = over if each.ended else screen.ago(each.until)
     hours = f" at {', '.join(each.every)} {each.timezone}" if each.every else ""
     dim = bool(each.ended)

@@ -47,7 +47,7 @@ _STATE = (OWNER, KEY)
 
 
 class Thresholds(NamedTuple):
-    """When a rule speaks. A bucket is `window_min` minutes of the hour long: 5 is 12:00 to 12:05."""
+    """When a rule speaks; at 0 it never does. A bucket is `window_min` minutes of the hour long: 5 is 12:00 to 12:05."""
 
     burst: int = 10
     cascade: int = 3

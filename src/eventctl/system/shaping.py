@@ -125,8 +125,8 @@ class ShapingRun:
     def judge(self, item: Item) -> None:
         """Say what the event counts as."""
         self._facts = None
-        shape = item.shape
-        if shape is not None:
+        if item.shape is not None:
+            shape = item.shape = Shaped(item.shape.rules)
             for ruling in shape.rules:
                 self._rule(ruling, item, shape)
         if item.lives and self.silencing:
