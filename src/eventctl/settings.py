@@ -91,6 +91,7 @@ Strictness = Literal["permissive", "standard", "strict"]
 Autonomy = Literal["L1", "L2", "L3"]
 MemberName = Annotated[str, AfterValidator(_member)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+CountOrNever = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class WorkspaceSettings(Written):
@@ -186,12 +187,12 @@ def _whole_minutes(us: int) -> int:
 
 
 class CorrelationSettings(Written):
-    """When many events become one: the window, and how many make a burst, a cascade of failures, a degraded entity."""
+    """When many events become one: the window, and how many make a burst, a cascade of failures, a degraded entity; 0 for never."""
 
     window: Annotated[Duration, AfterValidator(_whole_minutes)] = 5 * times.MINUTE
-    burst: Count = 10
-    cascade: Count = 3
-    degraded: Count = 3
+    burst: CountOrNever = 10
+    cascade: CountOrNever = 3
+    degraded: CountOrNever = 3
 
 
 class RunnerSettings(Written):
