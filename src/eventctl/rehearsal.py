@@ -111,7 +111,8 @@ class Rehearsal:
 
     def _due(self) -> int | None:
         moments = [timer.due for timer in self.store.due_timers(1 << 62, limit=1)]
-        moments += [row.due for name in self.names for row in self.store.exceptions_of(name, ("retry",)) if row.due is not None]
+        again = (row for name in self.names for row in self.store.due_retries(name, 1 << 62, limit=LIMIT))
+        moments += [row.due for row in again if row.due is not None]
         return min(moments, default=None)
 
     def _fire(self) -> None:
