@@ -27,7 +27,7 @@ QUIET_STATES = frozenset({"waiting"})
 
 
 class Change(NamedTuple):
-    """One difference: at which event (`e123`, or the id of one that the trial made), and in words how it was and is."""
+    """One difference: at which event (`e123`, or the name of a timer that came due), and in words how it was and is."""
 
     event: Name
     before: str
@@ -64,7 +64,18 @@ def compare(before: Account, after: Account) -> Difference:
         found.add("failed", event, _failure(was), _failure(now))
     for event, what in after.calls.values():
         found.add("calls", event, "", what)
-    return Difference({kind: sorted(changes, key=_place) for kind, changes in found.changes.items()})
+    causes = {**before.events, **after.events}
+    changes = {
+        kind: [change._replace(event=_cause(change.event, causes)) for change in changes] for kind, changes in found.changes.items()
+    }
+    return Difference({kind: sorted(changes, key=_place) for kind, changes in changes.items()})
+
+
+def _cause(event: Name, made: Mapping[str, Made]) -> Name:
+    """The event of the log that led to one that a trial made; a timer that came due in it has only a name of its own."""
+    while event in made:
+        event = made[event].event
+    return event
 
 
 def _notices(before: Account, after: Account, found: Difference) -> None:

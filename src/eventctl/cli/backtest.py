@@ -54,6 +54,9 @@ class Since(click.ParamType[tuple[str, int]]):
 )
 @click.option("--against", metavar="PATH|REVISION", help="Compare with this file, or with PATH in a git revision.")
 @click.option(
+    "--into", default="", metavar="PLACE", help="Where it would stand: domain:NAME or member:NAME (default: by its path)."
+)
+@click.option(
     "--fail-on", type=click.Choice(["newly", "any"]), help="End with 1 when there is a new notification, or any difference."
 )
 @click.option(
@@ -160,8 +163,8 @@ def _mean_us(account: Account) -> float:
 
 
 def _short(event: str) -> str:
-    """`e123` as it is; what the trial made has no number in the log."""
-    return event if event[:1] == "e" and event[1:].isdigit() else "(made)"
+    """`e123` as it is; a timer that came due in the trial has no number in the log."""
+    return event if event[:1] == "e" and event[1:].isdigit() else "(timer)"
 
 
 def _reopen(session: Session) -> Any:
