@@ -33,7 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Read and act": {
         "inbox": ("eventctl.cli.inbox:inbox", "What wants attention; claim it, resolve it, put it away."),
-        "silence": ("eventctl.cli.silence:silence", "Keep notifications quiet for a while, or at hours that come again."),
+        "silence": ("eventctl.cli.silence:silence", "Keep notifications quiet, and bring back what still burns."),
         "why": ("eventctl.cli.why:why", "Explain a record or a notification, or why there is none."),
         "log": ("eventctl.cli.log:log", "The records themselves."),
         "events": ("eventctl.cli.events:events", "Event types: declared, and seen."),
