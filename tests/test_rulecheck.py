@@ -50,9 +50,9 @@ def test_a_domain_emits_its_own_declared_types(tmp_path: Path) -> None:
     assert [
         f"{WHERE}:5: emit.event: 'job.failed' is outside of domain.ops.** (a domain emits its own types; others subscribe to them)"
     ] == said(make(tmp_path, one=rule("domain.ops.sold", '[emit]\nevent = "job.failed"\n')))
-    assert [f"{WHERE}:5: emit.event: no event_types.toml declares 'domain.ops.alrm' (did you mean 'domain.ops.alarm'?)"] == said(
-        make(tmp_path / "b", one=rule("domain.ops.sold", '[emit]\nevent = "domain.ops.alrm"\n'))
-    )
+    assert [
+        f"{WHERE}:5: emit.event: no event_types.toml declares 'domain.ops.alrm' (did you mean 'domain.ops.alarm'?)"
+    ] == said(make(tmp_path / "b", one=rule("domain.ops.sold", '[emit]\nevent = "domain.ops.alrm"\n')))
 
 
 def test_a_proposal_leads_to_a_declared_type(tmp_path: Path) -> None:
@@ -78,7 +78,9 @@ def test_a_members_rule_changes_nothing_for_others(tmp_path: Path) -> None:
         f"{where}:4: emit: a member's rule does not [emit]: it can notify, annotate and silence (a domain's or the library's rule can)"
     ] == said(root)
     put(root, "one", rule("domain.ops.sold", NOTIFY + 'audience = "member:bob"\n'), folder="personal/ada")
-    assert [f"{where}:6: notify.audience: a member's rule tells its member, not 'member:bob' (leave audience out)"] == said(root)
+    assert [f"{where}:6: notify.audience: a member's rule tells its member, not 'member:bob' (leave audience out)"] == said(
+        root
+    )
 
 
 def test_a_library_rule_runs_where_it_is_enabled(tmp_path: Path) -> None:
