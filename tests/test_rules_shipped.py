@@ -161,3 +161,36 @@ def test_jobs_fail_together(tmp_path: Path) -> None:
         for job in ("backup", "backup", "mail", "sync"):
             here.say("job.failed", job=job, host="db-1")
         assert "3 jobs failed on db-1, the last one sync" in here.titles
+
+
+def test_degraded(tmp_path: Path) -> None:
+    with company(tmp_path, enable="degraded") as here:
+        said = []
+        for _ in range(5):
+            here.clock.us += 3 * HOUR
+            here.ws.emit("job.failed", "example", {"job": "sync"}, entity="eventctl://job/sync")
+            here.ws.run_until_idle()
+            said.append("eventctl://job/sync has failed 5 times within a day" in here.titles)
+        assert [False, False, False, False, True] == said
+
+
+def test_flapping(tmp_path: Path) -> None:
+    with company(tmp_path, enable="flapping") as here:
+        for number in range(8):
+            here.say("job.failed" if number % 2 else "job.succeeded", job="sync", run=str(number))
+        here.wait(2 * HOUR)
+        assert (1, 1) == (len(here.of("system.flapping.detected")), len(here.of("system.flapping.ended")))
+
+
+def test_heartbeat_missing(tmp_path: Path) -> None:
+    with company(tmp_path, enable="heartbeat-missing") as here:
+        for number in range(10):
+            here.say("node.alive", node_id="atlas", beat=str(number), after=2 * MINUTE)
+        assert [] == here.of("node.lost")
+        here.wait(6 * MINUTE)
+        here.wait(HOUR)
+        assert ["atlas"] == [each["node_id"] for each in here.of("node.lost")]
+        assert "Node atlas is silent" in here.titles
+        here.say("node.alive", node_id="atlas", beat="back")
+        here.wait(6 * MINUTE)
+        assert 2 == len(here.of("node.lost"))

@@ -173,7 +173,7 @@ def test_a_rule_over_a_database_says_so_too_and_retention_takes_nothing_that_cou
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pipeline_that_forgets_at_a_restart_is_caught(kind: str) -> None:
     with pytest.raises(AssertionError):
-        agrees(kind, Amnesiac, max_examples=200, derandomize=True, phases=[Phase.generate])
+        agrees(kind, Amnesiac, max_examples=5_000, derandomize=True, phases=[Phase.generate])
 
 
 def test_the_window_of_a_key_that_nobody_touches_any_more_gives_its_row_back() -> None:
