@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -29,9 +30,9 @@ class Fragile(Trust):
         super().__init__()
         self.broken = broken
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        super().prepare(item, keys)
-        if self.broken and item.type == BAD:
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        super().prepare(items, keys)
+        if self.broken and any(item.type == BAD for item in items):
             raise ZeroDivisionError("nobody thought of this\nand it goes on")
 
 

@@ -99,7 +99,7 @@ class SystemPipeline:
         self._projection = Projection(catalog)
         self._stages: tuple[Stage, ...] = (
             trust or Trust(), Dedup(), Enrichment(), *([enrichers] if enrichers is not None else ()),
-            correlation or Correlation(), Classification(), self._projection,
+            correlation or Correlation(), Classification(),
         )  # fmt: skip
         self._preparing = self._prepares()
         self._batch = Batch(())
@@ -113,8 +113,8 @@ class SystemPipeline:
         self._stages = (*kept[:3], Recalled(source, origin), *kept[3:])
         self._preparing = self._prepares()
 
-    def _prepares(self) -> list[tuple[str, Callable[[Item, Keys], None]]]:
-        found: list[Prepares] = [stage for stage in self._stages if isinstance(stage, Prepares)]
+    def _prepares(self) -> list[tuple[str, Callable[[Sequence[Item], Keys], None]]]:
+        found: list[Prepares] = [stage for stage in (*self._stages, self._projection) if isinstance(stage, Prepares)]
         if len(self._shaping.rules):
             found.append(self._shaping)
         return [(stage.name, stage.prepare) for stage in found]
@@ -167,8 +167,7 @@ class SystemPipeline:
         work = [Item(row, entry(row.type)) if row.kind == "event" else self._decode_other(batch, row, store) for row in rows]
         items = [each for each in work if type(each) is Item]
         for batch.stage, prepare in self._preparing:
-            for item in items:
-                prepare(item, batch.keys)
+            prepare(items, batch.keys)
         for item in items:
             item.let_go()
         batch.work += work
@@ -224,15 +223,15 @@ class SystemPipeline:
         """Everything that these records come to. Pure: writes nothing but what it returns."""
         out, tally = Operations(), Tally()
         projection = self._projection.begin(snapshot, out)
-        runs: list[Run] = [*(stage.begin(snapshot, out) for stage in self._stages[:-1]), projection]
+        runs = [stage.begin(snapshot, out) for stage in self._stages]
         lively = [item for item in batch.items if not item.plain]
         over: set[int] = set()
-        for run in runs[:-1]:
+        for run in runs:
             batch.stage = run.name
             self._judge(run, batch.items if run.every else lively, over, out, tally)
         shaping = self._shaping.begin(snapshot, out)
         awake = shaping.awake or any(type(work) is LogRow for work in batch.work)
-        batch.stage, feed, applied = projection.name, out.feed.append, 0
+        batch.stage, feed, applied = self._projection.name, out.feed.append, 0
         for work in batch.work:
             if type(work) is Item:
                 if work.seq in over:
@@ -241,8 +240,8 @@ class SystemPipeline:
                     if awake:
                         batch.stage = shaping.name
                         shaping.judge(work)
-                        batch.stage = projection.name
-                    projection.judge(work)
+                        batch.stage = self._projection.name
+                    projection.project(work)
                     if awake:
                         shaping.settle(work)
                 feed((work.seq, work.type, work.why))
@@ -254,6 +253,7 @@ class SystemPipeline:
         shaping.end()
         for run in runs:
             run.end()
+        projection.end()
         tally.count("applied", applied)
         if batch.control is not None:
             self._settle(batch.control, out, tally)
@@ -275,10 +275,9 @@ class SystemPipeline:
         """Take all events that are not over through one stage. `over` gets the seqs of those that end in it."""
         if over:
             items = [item for item in items if item.seq not in over]
-        for item, verdict in zip(items, map(run.judge, items), strict=True):
-            if verdict is not None:
-                over.add(item.seq)
-                tally.count(self._end(item, run.name, verdict, out))
+        for item, verdict in run.judge(items):
+            over.add(item.seq)
+            tally.count(self._end(item, run.name, verdict, out))
 
     def _end(self, item: Item, stage: str, verdict: Verdict, out: Operations) -> str:
         """Write down that an event ends here; returns the state it ends in."""

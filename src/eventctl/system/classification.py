@@ -6,12 +6,12 @@ the event: it follows from the event and the catalog.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eventctl.catalog import EventType
 from eventctl.store import Operations, Snapshot
-from eventctl.system import Item, Verdict
+from eventctl.system import Ended, Item
 from eventctl.system.trust import ATTENUATED_LEVEL
 
 
@@ -51,10 +51,11 @@ class ClassificationRun:
     name = "classification"
     every = False
 
-    def judge(self, item: Item) -> Verdict | None:
-        if item.lives or item.shape is not None:
-            item.filed = classify(item.entry, item.data, attenuated=item.attenuated)
-        return None
+    def judge(self, items: Sequence[Item]) -> Sequence[Ended]:
+        for item in items:
+            if item.lives or item.shape is not None:
+                item.filed = classify(item.entry, item.data, attenuated=item.attenuated)
+        return ()
 
     def end(self) -> None:
         """Nothing was kept."""

@@ -11,7 +11,7 @@ reached the threshold. Derived events are not counted: a chain of causes ends he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ import orjson
 from eventctl.event import SCHEMA_VERSION
 from eventctl.ids import derived_id
 from eventctl.store import Keys, Operations, Record, Snapshot, StateRow
-from eventctl.system import Item, Verdict
+from eventctl.system import Ended, Item
 from eventctl.times import MINUTE, SECOND, WEEK, iso
 
 OWNER = "system/correlation"
@@ -136,17 +136,17 @@ class Correlation:
         self._width = thresholds.window_min * MINUTE
         self._minutes: dict[str, int] = {}
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        states = keys.states
-        if not states or states[-1] is not _STATE:
-            states.append(_STATE)
-        text: str = item.data["timestamp"]
-        said, at = self._minutes.get(text[:16]) if text[-1] == "Z" else None, item.at
-        if said is None:
-            said = self._minute(text)
-        if said > at + AHEAD:  # noqa: PLR1730  # min() takes three times as long
-            said = at + AHEAD
-        item.bucket = said // self._width if said >= at - LATENESS else HISTORY
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        keys.states.append(_STATE)
+        minutes, width = self._minutes, self._width
+        for item in items:
+            text: str = item.data["timestamp"]
+            said, at = minutes.get(text[:16]) if text[-1] == "Z" else None, item.at
+            if said is None:
+                said = self._minute(text)
+            if said > at + AHEAD:  # noqa: PLR1730  # min() takes three times as long
+                said = at + AHEAD
+            item.bucket = said // width if said >= at - LATENESS else HISTORY
 
     def _minute(self, text: str) -> int:
         """Buckets are whole minutes, so the timestamp's minute says as much as the timestamp, and many events share it."""
@@ -177,16 +177,18 @@ class CorrelationRun:
         self._out = out
         self._counted = False
 
-    def judge(self, item: Item) -> Verdict | None:
-        bucket = item.bucket
-        if item.row.hops or item.repeat_of is not None or bucket < 0:
-            return None
-        self._counted = True
-        if self._types.reached(item.type, bucket):
-            self._derive(item, bucket, 0, BURST, {"event_type": item.type, "count": self._thresholds.burst})
-        if item.entry.failure:
-            self._failed(item, bucket)
-        return None
+    def judge(self, items: Sequence[Item]) -> Sequence[Ended]:
+        reached = self._types.reached
+        for item in items:
+            bucket = item.bucket
+            if bucket < 0 or item.row.hops or item.repeat_of is not None:
+                continue
+            self._counted = True
+            if reached(item.type, bucket):
+                self._derive(item, bucket, 0, BURST, {"event_type": item.type, "count": self._thresholds.burst})
+            if item.entry.failure:
+                self._failed(item, bucket)
+        return ()
 
     def _failed(self, item: Item, bucket: int) -> None:
         names = self._failing.reached(item.entity or item.source, bucket)

@@ -6,7 +6,7 @@ that trust has doubts about has keys of its own principal, so that nobody unknow
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 
@@ -14,7 +14,7 @@ import orjson
 
 from eventctl.occurrence import occurrence_key
 from eventctl.store import DUPLICATE_OF, Keys, LedgerRow, Operations, Snapshot
-from eventctl.system import Item, Verdict
+from eventctl.system import Ended, Item, Verdict
 
 SLOT = "dedup"
 
@@ -26,15 +26,17 @@ class Dedup:
 
     name = "dedup"
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        key, missing = occurrence_key(item.entry, item.data, item.principal)
-        if key is None:
-            item.missing = missing
-            return
-        if item.suspect:
-            key = blake2b(item.principal.encode(), key=key, digest_size=16).digest()
-        item.key = key
-        keys.ledger.append(key)
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        ask = keys.ledger.append
+        for item in items:
+            key, missing = occurrence_key(item.entry, item.data, item.principal)
+            if key is None:
+                item.missing = missing
+                continue
+            if item.suspect:
+                key = blake2b(item.principal.encode(), key=key, digest_size=16).digest()
+            item.key = key
+            ask(key)
 
     def begin(self, snapshot: Snapshot, out: Operations) -> DedupRun:
         return DedupRun(snapshot, out)
@@ -51,25 +53,26 @@ class DedupRun:
         self._ledger = out.ledger
         self._annotations = out.annotations
 
-    def judge(self, item: Item) -> Verdict | None:
-        key = item.key
-        if key is None:
-            if item.missing is not None:
-                self._annotate(item, {"missing_key_field": item.missing})
-            return None
-        held = self._known.get(key)
-        if held is not None and held.expires > item.at:
-            return None if held.seq == item.seq else self._repeat(item, held.seq)
-        self._known[key] = row = _row((key, item.seq, item.at + item.entry.window))
-        self._ledger.append(row)
-        return None
-
-    def _repeat(self, item: Item, first: int) -> Verdict | None:
-        if item.entry.on_duplicate == "accumulate":
-            item.repeat_of = first
-            self._annotate(item, {"repeat_of": first})
-            return None
-        return Verdict("dropped", f"{DUPLICATE_OF}{first}")
+    def judge(self, items: Sequence[Item]) -> Sequence[Ended]:
+        ended: list[Ended] = []
+        known, note = self._known, self._ledger.append
+        for item in items:
+            key = item.key
+            if key is None:
+                if item.missing is not None:
+                    self._annotate(item, {"missing_key_field": item.missing})
+                continue
+            held = known.get(key)
+            if held is None or held.expires <= item.at:
+                known[key] = row = _row((key, item.seq, item.at + item.entry.window))
+                note(row)
+            elif held.seq != item.seq:
+                if item.entry.on_duplicate == "accumulate":
+                    item.repeat_of = held.seq
+                    self._annotate(item, {"repeat_of": held.seq})
+                else:
+                    ended.append(Ended(item, Verdict("dropped", f"{DUPLICATE_OF}{held.seq}")))
+        return ended
 
     def _annotate(self, item: Item, what: dict[str, object]) -> None:
         self._annotations.append((item.seq, SLOT, orjson.dumps(what)))

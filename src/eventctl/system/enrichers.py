@@ -18,7 +18,7 @@ from eventctl.event import SCHEMA_VERSION, Event
 from eventctl.ids import derived_id
 from eventctl.patterns import Trie
 from eventctl.store import Keys, Operations, Record, Snapshot, StateRow, Store
-from eventctl.system import Item, Verdict
+from eventctl.system import Ended, Item
 from eventctl.times import iso
 
 OWNER = "system/enrichment"
@@ -165,11 +165,14 @@ class Enrichers:
         self._routes: dict[str, _Route] = {}
         self._sought: dict[int, _Sought] = {}
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        """Ask for the histories, and keep the keys: the event is let go of after this."""
-        route = self._routes.get(item.type) or self._route(item.type)
-        if route is _NOWHERE:
-            return
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        """Ask for the histories, and keep the keys: the events are let go of after this."""
+        for item in items:
+            route = self._routes.get(item.type) or self._route(item.type)
+            if route is not _NOWHERE:
+                self._seek(item, route, keys)
+
+    def _seek(self, item: Item, route: _Route, keys: Keys) -> None:
         wanted = [
             (lookup, key)
             for lookup in route.lookups
@@ -217,10 +220,14 @@ class EnrichersRun:
                     self._troubles.append((lookup.name, lookup.table.trouble.what))
             self._ask_plugins()
 
-    def judge(self, item: Item) -> Verdict | None:
-        sought = self._sought.get(item.seq)
-        if sought is None:
-            return None
+    def judge(self, items: Sequence[Item]) -> Sequence[Ended]:
+        for item in items:
+            sought = self._sought.get(item.seq)
+            if sought is not None:
+                self._say(item, sought)
+        return ()
+
+    def _say(self, item: Item, sought: _Sought) -> None:
         said, skipped = list(sought.said), []
         for lookup, key in sought.keys:
             if self._over():
@@ -248,7 +255,6 @@ class EnrichersRun:
             self._out.annotations.append((item.seq, SLOT, orjson.dumps({"skipped": skipped})))
             for name in skipped:
                 self._skipped[name] = self._skipped.get(name, 0) + 1
-        return None
 
     def _over(self) -> bool:
         return self._spent > self._stage.budget
@@ -330,9 +336,9 @@ class Recalled:
         self._known: dict[int, dict[str, bytes]] = {}
         self._out = Operations()
 
-    def prepare(self, item: Item, keys: Keys) -> None:
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
         """Note whom to ask about."""
-        self._seqs.append(item.seq)
+        self._seqs += [item.seq for item in items]
 
     def begin(self, snapshot: Snapshot, out: Operations) -> Recalled:
         seqs, self._seqs = self._seqs, []
@@ -342,11 +348,12 @@ class Recalled:
         self._out = out
         return self
 
-    def judge(self, item: Item) -> Verdict | None:
-        for slot, value in self._known.get(item.seq, {}).items():
-            if slot.startswith(PREFIX) or slot == SLOT:
-                self._out.annotations.append((item.seq, slot, value))
-        return None
+    def judge(self, items: Sequence[Item]) -> Sequence[Ended]:
+        for item in items:
+            for slot, value in self._known.get(item.seq, {}).items():
+                if slot.startswith(PREFIX) or slot == SLOT:
+                    self._out.annotations.append((item.seq, slot, value))
+        return ()
 
     def end(self) -> None:
         self._known = {}

@@ -6,10 +6,12 @@ annotated with how many there were before it. What counts as a failure is declar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
 
 from eventctl.store import Keys, Operations, Snapshot, StateRow
-from eventctl.system import Item, Verdict
+from eventctl.system import Ended, Item
 from eventctl.times import DAY, iso
 
 SLOT = "entity"
@@ -24,9 +26,8 @@ class Enrichment:
 
     name = "enrichment"
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        if item.entity:
-            keys.states.append((OWNER, item.entity))
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        keys.states += [(OWNER, item.entity) for item in items if item.entity]
 
     def begin(self, snapshot: Snapshot, out: Operations) -> EnrichmentRun:
         return EnrichmentRun(snapshot, out)
@@ -45,17 +46,19 @@ class EnrichmentRun:
         }
         self._changed: set[str] = set()
 
-    def judge(self, item: Item) -> Verdict | None:
-        entity = item.entity
-        if not entity or item.repeat_of is not None:
-            return None
-        earlier = self._failures.get(entity)
-        if earlier:
-            self._remember(item, entity, earlier)
-        if item.entry.failure:
-            self._failures[entity] = [*self._failures.get(entity, ()), item.at][-FAILURES_MAX:]
-            self._changed.add(entity)
-        return None
+    def judge(self, items: Sequence[Item]) -> Sequence[Ended]:
+        failures = self._failures
+        for item in items:
+            entity = item.entity
+            if not entity or item.repeat_of is not None:
+                continue
+            earlier = failures.get(entity)
+            if earlier:
+                self._remember(item, entity, earlier)
+            if item.entry.failure:
+                failures[entity] = [*failures.get(entity, ()), item.at][-FAILURES_MAX:]
+                self._changed.add(entity)
+        return ()
 
     def _remember(self, item: Item, entity: str, earlier: list[int]) -> None:
         recent = [at for at in earlier if at > item.at - MEMORY]

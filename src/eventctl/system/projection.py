@@ -15,6 +15,7 @@ Timers of the owner `inbox` are handled here too: leases and snoozes that end, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -25,7 +26,7 @@ from eventctl.lives import Life, pick
 from eventctl.lives import Path as FieldPath
 from eventctl.moves import INBOX
 from eventctl.store import DUE_MAX, Keys, Notification, Operations, Snapshot, TimerRow
-from eventctl.system import Item, Verdict, ageing, hushing
+from eventctl.system import Item, ageing, hushing
 from eventctl.system.due import Due
 from eventctl.system.hushing import Hushing
 from eventctl.system.rows import Rows
@@ -45,14 +46,17 @@ class Projection:
         self._catalog = catalog
         self.shown = {life.name: Shown(life, catalog) for life in catalog.lives()}
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        for name, role in item.entry.lives:
-            key = self.shown[name].life.key_of(item.payload)
-            if key is None:
-                item.keyless = name
-            else:
-                item.lives = (*item.lives, (name, key, role))
-                keys.lives.append((name, key))
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        for item in items:
+            if not item.entry.lives:
+                continue
+            for name, role in item.entry.lives:
+                key = self.shown[name].life.key_of(item.payload)
+                if key is None:
+                    item.keyless = name
+                else:
+                    item.lives = (*item.lives, (name, key, role))
+                    keys.lives.append((name, key))
 
     def prepare_due(self, due: Due, keys: Keys) -> None:
         """Add what must be known to handle a timer of the inbox."""
@@ -109,9 +113,6 @@ def _compared(value: Any) -> Any:
 class ProjectionRun:
     """The notifications of one batch."""
 
-    name = "projection"
-    every = False
-
     def __init__(self, projection: Projection, catalog: Catalog, snapshot: Snapshot, out: Operations) -> None:
         self._shown = projection.shown
         self._catalog = catalog
@@ -121,15 +122,14 @@ class ProjectionRun:
         self._rows = Rows(snapshot)
         self._hushing = Hushing(catalog, self._rows, snapshot, out)
 
-    def judge(self, item: Item) -> Verdict | None:
-        if item.lives:
-            for name, key, role in item.lives:
-                self._apply(item, self._shown[name], key, role)
+    def project(self, item: Item) -> None:
+        """Do to each of its lives what the event does."""
+        for name, key, role in item.lives:
+            self._apply(item, self._shown[name], key, role)
         if item.keyless is not None:
             missing = self._shown[item.keyless].life.missing(item.payload)
             said = {"life": item.keyless, "missing_key_field": missing}
             self._out.annotations.append((item.seq, SLOT, orjson.dumps(said)))
-        return None
 
     def _apply(self, item: Item, shown: Shown, key: str, role: str) -> None:
         row = self._rows.last(shown.life.name, key)

@@ -13,7 +13,7 @@ The stage knows the rules' events by type, and asks for nothing where there are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -74,18 +74,19 @@ class Shaping:
         if len(self.rules):
             keys.states.append(FAULTS)
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        """Find the rules of an event, and ask for their windows and groups."""
-        rules = self.rules.of(item.type)
-        if not rules:
-            return
-        item.shape = Shaped(rules)
-        for ruling in rules:
-            if ruling.rule.window is not None:
-                keys.states.append((OWNER, ruling.key(item)))
-            group = ruling.group(item)
-            if group is not None:
-                keys.lives.append((ruling.life, group))
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        """Find the rules of the events, and ask for their windows and groups."""
+        for item in items:
+            rules = self.rules.of(item.type)
+            if not rules:
+                continue
+            item.shape = Shaped(rules)
+            for ruling in rules:
+                if ruling.rule.window is not None:
+                    keys.states.append((OWNER, ruling.key(item)))
+                group = ruling.group(item)
+                if group is not None:
+                    keys.lives.append((ruling.life, group))
 
     def prepare_move(self, keys: Keys) -> None:
         """A move sets or ends a silence."""

@@ -17,7 +17,7 @@ import orjson
 
 from eventctl.reasons import joined
 from eventctl.store import Keys, Operations, Snapshot
-from eventctl.system import PLATFORM, Item, Verdict
+from eventctl.system import PLATFORM, Ended, Item, Verdict
 from eventctl.system.anomaly import (
     FIRST_SEEN,
     OVERSIZED,
@@ -153,31 +153,33 @@ class Trust:
         channel = _channel(claim.principal)
         return next((rule for fits, on, rule in self._rules if on in ("", "*", channel) and fits.match(claim.source)), None)
 
-    def prepare(self, item: Item, keys: Keys) -> None:
-        """Ask for the shelf of the event's pair, and mark what is doubted: that changes what dedup asks for.
+    def prepare(self, items: Sequence[Item], keys: Keys) -> None:
+        """Ask for the shelves of the events' pairs, and mark what is doubted: that changes what dedup asks for.
 
         A released event has been judged by a person; its pair counts as seen from then on.
         """
-        data = item.data
-        claim = (item.type, item.source, item.principal, data.get("level"), data.get("domain"))
-        found = self._judged.get(claim) or self._first_sight(item, claim)
-        judgement, size, unlike, pair = found
-        if pair is not None:
-            item.sighting = pair
-            keys.states.append(pair.key)
-        if item.trusted:
-            return
-        if judgement is not ACCEPT:
-            item.suspect = True
-            item.judgement = judgement
-            if judgement.outcome in ENDS:
-                return  # who says it decides alone
-        if size is not None and len(item.row.body) > size:
-            self._doubt(item, OVERSIZED, f"{len(item.row.body):,} bytes, past {size:,}")
-        if unlike is not None:
-            difference = unlike(item.payload)
-            if difference:
-                self._doubt(item, UNLIKE, difference)
+        judged, shelves = self._judged, dict[tuple[str, str], None]()
+        for item in items:
+            data = item.data
+            claim = (item.type, item.source, item.principal, data.get("level"), data.get("domain"))
+            judgement, size, unlike, pair = judged.get(claim) or self._first_sight(item, claim)
+            if pair is not None:
+                item.sighting = pair
+                shelves[pair.key] = None
+            if item.trusted:
+                continue
+            if judgement is not ACCEPT:
+                item.suspect = True
+                item.judgement = judgement
+                if judgement.outcome in ENDS:
+                    continue  # who says it decides alone
+            if size is not None and len(item.row.body) > size:
+                self._doubt(item, OVERSIZED, f"{len(item.row.body):,} bytes, past {size:,}")
+            if unlike is not None:
+                difference = unlike(item.payload)
+                if difference:
+                    self._doubt(item, UNLIKE, difference)
+        keys.states += shelves
 
     def _doubt(self, item: Item, reason: str, detail: str) -> None:
         odd = Judgement(_OUTCOMES[self.anomalies.verdict(reason)], (f"{reason}: {detail}",))
@@ -237,16 +239,30 @@ class TrustRun:
             Judgement("accept") if anomalies.first_seen == IGNORE else Judgement(_OUTCOMES[anomalies.first_seen], (FIRST_SEEN,))
         )
 
-    def judge(self, item: Item) -> Verdict | None:
-        pair, judgement = item.sighting, item.judgement
-        if pair is not None and self._until.get(pair, 0) <= item.at and (judgement is None or judgement.outcome not in ENDS):
-            if not item.trusted and self._sightings.new(pair, item.at):
-                judgement = self._new if judgement is None else graver(judgement, self._new)
-            if judgement is None or judgement.outcome not in ENDS:
-                self._sightings.note(pair, item.at)
-        return None if judgement is None else self._end(item, judgement)
+    def judge(self, items: Sequence[Item]) -> Sequence[Ended]:
+        ended: list[Ended] = []
+        until = self._until.get
+        for item in items:
+            pair, judgement = item.sighting, item.judgement
+            if pair is not None and until(pair, 0) <= item.at:
+                judgement = self._sighted(item, pair, judgement)
+            if judgement is not None:
+                verdict = self._verdict(item, judgement)
+                if verdict is not None:
+                    ended.append(Ended(item, verdict))
+        return ended
 
-    def _end(self, item: Item, judgement: Judgement) -> Verdict | None:
+    def _sighted(self, item: Item, pair: Sighting, judgement: Judgement | None) -> Judgement | None:
+        """The judgement with what follows from whether the pair was seen before; what goes on has been seen from now on."""
+        if judgement is not None and judgement.outcome in ENDS:
+            return judgement
+        if not item.trusted and self._sightings.new(pair, item.at):
+            judgement = self._new if judgement is None else graver(judgement, self._new)
+        if judgement is None or judgement.outcome not in ENDS:
+            self._sightings.note(pair, item.at)
+        return judgement
+
+    def _verdict(self, item: Item, judgement: Judgement) -> Verdict | None:
         outcome, reasons = judgement
         if outcome == "quarantine":
             return Verdict("quarantined", joined(reasons))
