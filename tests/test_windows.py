@@ -50,7 +50,7 @@ class Played:
 # --- what all kinds have in common ------------------------------------------------------------------------------------------
 
 FULL = {
-    "threshold": (minutes("threshold", count=10_000), 600),
+    "threshold": (minutes("threshold", count=10_000), 700),
     "distinct": (minutes("threshold", count=50, distinct="payload.v"), 50_000),
     "sequence": (minutes("sequence", after="a", then="b"), 1_500),
     "absence": (minutes("absence", after="a", expect="b"), 2_500),
@@ -109,6 +109,12 @@ def test_asking_too_early_or_for_nothing_changes_nothing() -> None:
     early = windows.woken(asked, opened.state, opened.wake - 1)
     assert (opened.state, None, opened.wake) == (early.state, early.fired, early.wake)
     assert Fired(1, NOON) == windows.woken(asked, opened.state, opened.wake).fired
+
+
+def test_so_many_distinct_values_that_nobody_can_remember_them_are_refused() -> None:
+    assert 200 == minutes("threshold", count=200, distinct="payload.v").count
+    with pytest.raises(ValueError, match="distinct values are remembered one by one: count at most 200"):
+        minutes("threshold", count=201, distinct="payload.v")
 
 
 def test_values_longer_than_24_characters_stay_apart_and_short() -> None:

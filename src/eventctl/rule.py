@@ -27,6 +27,9 @@ WITHIN_MAX = 366 * times.DAY
 COUNT_MAX = 10_000
 """The longest window and the highest count: what a window remembers has an end."""
 
+DISTINCT_MAX = 200
+"""The highest count of distinct values: they are remembered themselves, at up to a kilobyte for each of these."""
+
 EXPRESSION_MAX = 4_000
 """Characters of one expression. The longest of the shipped rules has 80."""
 
@@ -162,6 +165,8 @@ class Window(Written):
             yield f"{article} {self.kind} has no {extra[0]!r}; it takes {', '.join((*needs, *may))}, within, per and lateness"
         if self.kind == "rate" and (self.change is None) == (self.percent is None):
             yield "a rate needs either 'change' (by how much) or 'percent' (of the value before)"
+        if self.distinct and self.count and self.count > DISTINCT_MAX:
+            yield f"distinct values are remembered one by one: count at most {DISTINCT_MAX} of them"
         if self.change == 0 or self.percent == 0:
             yield "a change of 0 is no change: say by how much, negative for a fall"
         if self.change is not None and not isfinite(self.change):

@@ -7,7 +7,7 @@ length of a window. So what fires happened within `within`, and what happens wit
 event counts follows from its own time; in which order events arrive changes neither the counts nor what is hot. An event four
 windows older than the newest of its key is too late to count.
 
-State: at most 23 sub-buckets, each with the time of its earliest event. Without `distinct` up to 500 bytes per key; with it, a sub-bucket
+State: at most 23 sub-buckets, each with the time of its earliest event. Without `distinct` up to 700 bytes per key; with it, a sub-bucket
 keeps up to `count` values of 24 characters, a longer one as its beginning and a hash: at most `count` kilobytes.
 """
 
