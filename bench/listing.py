@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bench import workload
 from bench.figures import Figure, figure, seconds
+from eventctl.notification import MemberView, Notification
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import MemberView, Notification, Operations
+from eventctl.store import Operations
 from eventctl.views import InboxFilter, InboxPage
 
 SMALL = 1_000

@@ -22,7 +22,7 @@ LINES_MAX = 450
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
         "__init__", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "forms", "gathered", "ids", "inference", "lines", "lint",
-        "lives", "manifest", "obeyed", "occurrence", "patterns", "position", "principal", "recurring", "reasons", "regular", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
+        "lives", "manifest", "notification", "obeyed", "occurrence", "patterns", "position", "principal", "recurring", "reasons", "regular", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "views",
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins"),

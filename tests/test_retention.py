@@ -13,23 +13,13 @@ from eventctl import catalog, moves
 from eventctl.backup import back_up, inspect, restore
 from eventctl.decode import decode, to_record
 from eventctl.errors import Conflict, Misconfigured, StorageFailed
+from eventctl.notification import Notification
 from eventctl.principal import ROLES, Principal
 from eventctl.rebuild import rebuild
 from eventctl.retention import HOLD, Keep, Retention
 from eventctl.snapshots import Snapshots
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import (
-    Advance,
-    ExceptionRow,
-    Keys,
-    LedgerRow,
-    Notification,
-    Operations,
-    OutboxRow,
-    Record,
-    StateRow,
-    gone_key,
-)
+from eventctl.store import Advance, ExceptionRow, Keys, LedgerRow, Operations, OutboxRow, Record, StateRow, gone_key
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import DAY
 

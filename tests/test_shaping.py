@@ -11,8 +11,9 @@ from eventctl import moves
 from eventctl.dag.faults import ERRORS_MAX
 from eventctl.manifest import read_rule
 from eventctl.memory_store import MemoryStore
+from eventctl.notification import Notification
 from eventctl.rebuild import rebuild
-from eventctl.store import Notification, Store
+from eventctl.store import Store
 from eventctl.system.rulings import Rulings, Scope, Shaper
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import FOREVER, HOUR, MINUTE, SECOND

@@ -21,11 +21,12 @@ from eventctl.declaration import shipped_parts
 from eventctl.errors import Conflict
 from eventctl.memory_store import MemoryStore
 from eventctl.modules import Modules
+from eventctl.notification import Notification
 from eventctl.outbox import Outbox
 from eventctl.plan import Plan
 from eventctl.principal import ROLES, Principal
 from eventctl.runner import Engine, Wake
-from eventctl.store import LOG_PIPELINE, LogRow, Notification, Record
+from eventctl.store import LOG_PIPELINE, LogRow, Record
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import SECOND, iso, parse_iso
 

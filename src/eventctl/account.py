@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
-from eventctl.store import ExceptionRow, Notification
+from eventctl.notification import Notification
+from eventctl.store import ExceptionRow
 
 KEPT_MAX = 10_000
 """Values of each kind that are kept as they are; of later ones only a hash, which is enough to compare them by."""

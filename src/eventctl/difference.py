@@ -66,7 +66,8 @@ def compare(before: Account, after: Account) -> Difference:
         found.add("calls", event, "", what)
     causes = {**before.events, **after.events}
     changes = {
-        kind: [change._replace(event=_cause(change.event, causes)) for change in changes] for kind, changes in found.changes.items()
+        kind: [change._replace(event=_cause(change.event, causes)) for change in changes]
+        for kind, changes in found.changes.items()
     }
     return Difference({kind: sorted(changes, key=_place) for kind, changes in changes.items()})
 
@@ -104,7 +105,9 @@ def _same_notice(was: Shown, now: Shown, found: Difference) -> None:
         found.add("level", now.event, f"{now.title}: {_level(was.level)}", _level(now.level))
     if was.title != now.title:
         found.add("title", now.event, was.title, now.title)
-    if bool(was.silenced_by) != bool(now.silenced_by):
+    if now.silenced_by.startswith("n") and not was.silenced_by:
+        found.add("regrouped", now.event, now.title, "gathered in a group")
+    elif bool(was.silenced_by) != bool(now.silenced_by):
         kind, by = ("silenced", now.silenced_by) if now.silenced_by else ("unsilenced", was.silenced_by)
         found.add(kind, now.event, now.title, by)
 

@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 
 from eventctl.app import Planned
+from eventctl.notification import Notification
 from eventctl.overlaid import Overlaid
 from eventctl.plan import Plan
 from eventctl.rehearsal import Ending, Rehearsal
-from eventctl.store import LOG_PIPELINE, Keys, LogRow, Notification, Record, Store
+from eventctl.store import LOG_PIPELINE, Keys, LogRow, Record, Store
 
 BACKLOG_MAX = 1_000
 """Records that the pipelines have not come to and that are worked off first. With more, the event is judged without them."""

@@ -29,9 +29,10 @@ from eventctl.discovery import EXAMPLES
 from eventctl.errors import Misconfigured, NotFound, Refused
 from eventctl.manifest import MANIFEST
 from eventctl.memory_store import MemoryStore
+from eventctl.notification import Notification
 from eventctl.rehearsal import Rehearsal
 from eventctl.shapes import Duration, Strings, TypeName, Written
-from eventctl.store import Keys, Notification
+from eventctl.store import Keys
 from eventctl.suggest import check, read_toml
 from eventctl.times import SECOND, parse_iso
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from eventctl.store import Notification
+from eventctl.notification import Notification
 
 LIFE = "group:"
 """The life of a rule's groups is this and the rule's id; no declared life has a colon."""

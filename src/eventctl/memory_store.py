@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from eventctl.memory_tables import Tables, is_due, is_open, is_silenced
+from eventctl.notification import Notification
 from eventctl.patterns import matches
 from eventctl.store import (
     DUE_MAX,
@@ -20,7 +21,6 @@ from eventctl.store import (
     Keys,
     Kind,
     LogRow,
-    Notification,
     Operations,
     OutboxRow,
     Record,

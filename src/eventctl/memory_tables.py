@@ -11,6 +11,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from eventctl.errors import Conflict
+from eventctl.notification import MemberView, Notification
 from eventctl.store import (
     REJECTS_MAX,
     Advance,
@@ -22,8 +23,6 @@ from eventctl.store import (
     Keys,
     LedgerRow,
     LogRow,
-    MemberView,
-    Notification,
     Operations,
     OutboxChange,
     OutboxRow,

@@ -22,7 +22,8 @@ from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eventctl.store import CursorRow, ExceptionRow, LogRow, MemberView, Notification, OutboxRow, Reject
+    from eventctl.notification import MemberView, Notification
+    from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow, Reject
 
 
 class MemoryViews:

@@ -21,18 +21,9 @@ from eventctl import gathered
 from eventctl.errors import Conflict, NotFound, NotPermitted, UsageError
 from eventctl.ids import uuid7
 from eventctl.lives import DEFAULT_LEASE
+from eventctl.notification import MemberView, Notification
 from eventctl.principal import Principal, allowed
-from eventctl.store import (
-    LOG_PIPELINE,
-    Keys,
-    MemberView,
-    Notification,
-    Operations,
-    Record,
-    Snapshot,
-    Store,
-    TimerRow,
-)
+from eventctl.store import LOG_PIPELINE, Keys, Operations, Record, Snapshot, Store, TimerRow
 from eventctl.times import iso
 
 INBOX = "inbox"

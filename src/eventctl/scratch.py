@@ -19,21 +19,9 @@ from typing import Any, NamedTuple
 
 from eventctl.memory_store import MemoryStore
 from eventctl.memory_tables import Tables
+from eventctl.notification import Notification
 from eventctl.patterns import matches
-from eventctl.store import (
-    Appended,
-    Committed,
-    FeedRow,
-    Keys,
-    Kind,
-    LogRow,
-    Notification,
-    Operations,
-    Record,
-    Snapshot,
-    Store,
-    Stream,
-)
+from eventctl.store import Appended, Committed, FeedRow, Keys, Kind, LogRow, Operations, Record, Snapshot, Store, Stream
 
 SWEEP = 20_000
 """After so many records occurrences whose window is over are forgotten, as retention does in a workspace."""

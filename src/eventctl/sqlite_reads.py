@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from eventctl.notification import MemberView, Notification
 from eventctl.store import (
     DUE_MAX,
     CursorRow,
@@ -20,8 +21,6 @@ from eventctl.store import (
     Kind,
     LedgerRow,
     LogRow,
-    MemberView,
-    Notification,
     OutboxRow,
     Snapshot,
     TimerRow,

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from eventctl.store import CursorRow, ExceptionRow, LogRow, MemberView, Notification, OutboxRow
+    from eventctl.notification import MemberView, Notification
+    from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow
 
 SEQ_MAX = 2**63 - 1
 

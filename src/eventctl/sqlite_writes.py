@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventctl.errors import Conflict
+from eventctl.notification import Notification
 from eventctl.sqlite_reads import EXCEPTION_COLUMNS, LOG_COLUMNS, OUTBOX_COLUMNS, by_pair
 from eventctl.store import (
     REJECTS_MAX,
@@ -19,7 +20,6 @@ from eventctl.store import (
     Appended,
     Committed,
     CursorRow,
-    Notification,
     Operations,
     OutboxRow,
     Record,
@@ -76,9 +76,12 @@ _BEFORE_NOTIFICATIONS = (
 )
 _AFTER_NOTIFICATIONS = (
     ("member_views", "INSERT OR REPLACE INTO member_view VALUES (?,?,?,?,?)"),
-    ("snoozes", """INSERT INTO member_view VALUES (?1, ?2, 0, ?3, ?4) ON CONFLICT DO UPDATE
+    (
+        "snoozes",
+        """INSERT INTO member_view VALUES (?1, ?2, 0, ?3, ?4) ON CONFLICT DO UPDATE
       SET snooze_until = excluded.snooze_until, snoozed_by = excluded.snoozed_by
-      WHERE coalesce(snooze_until, 0) < excluded.snooze_until"""),
+      WHERE coalesce(snooze_until, 0) < excluded.snooze_until""",
+    ),
     ("outbox", f"INSERT INTO outbox ({OUTBOX_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"),
 )
 _UNSNOOZED = "UPDATE member_view SET snooze_until = NULL, snoozed_by = NULL WHERE snoozed_by = ?"
@@ -123,7 +126,9 @@ def indexes_last(db: sqlite3.Connection) -> Iterator[None]:
 
     Whoever is killed in between has a log without indexes, so this is for a file that nobody keeps.
     """
-    found = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'log' AND sql LIKE 'CREATE INDEX %'")
+    found = db.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'log' AND sql LIKE 'CREATE INDEX %'"
+    )
     indexes = found.fetchall()
     for name, _ in indexes:
         db.execute(f"DROP INDEX {name}")

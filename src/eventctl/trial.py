@@ -33,11 +33,12 @@ from eventctl.dag.run import Invocations
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.event import Level
 from eventctl.modules import Modules
+from eventctl.notification import Notification
 from eventctl.past import Past
 from eventctl.plan import Plan
 from eventctl.runner import timer_record
 from eventctl.scratch import Scratch
-from eventctl.store import LOG_PIPELINE, Keys, LogRow, Notification, Operations, OutboxRow, Record, Store
+from eventctl.store import LOG_PIPELINE, Keys, LogRow, Operations, OutboxRow, Record, Store
 from eventctl.system import correlation
 from eventctl.system_pipeline import SystemPipeline
 

@@ -10,7 +10,7 @@ from eventctl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eventctl.store import MemberView, Notification
+    from eventctl.notification import MemberView, Notification
     from eventctl.views import InboxFilter
 
 RESOLVED_RANK = 1 << 58

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from eventctl.store import CursorRow, ExceptionRow, FeedRow, LogRow, MemberView, Notification, OutboxRow, Reject
+from eventctl.notification import MemberView, Notification
+from eventctl.store import CursorRow, ExceptionRow, FeedRow, LogRow, OutboxRow, Reject
 
 
 @dataclass(frozen=True, slots=True)

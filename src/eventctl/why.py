@@ -20,7 +20,8 @@ from eventctl.times import ago, iso
 
 if TYPE_CHECKING:
     from eventctl.declared import Declared
-    from eventctl.store import CursorRow, ExceptionRow, LogRow, MemberView, Notification, OutboxRow
+    from eventctl.notification import MemberView, Notification
+    from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow
     from eventctl.views import Trace, Views
 
 SHOWN_MAX = 10

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from eventctl.event import Level
-from eventctl.store import Notification
+from eventctl.notification import Notification
 from eventctl.times import FOREVER, parse_iso
 
 SLOT = "shaped"

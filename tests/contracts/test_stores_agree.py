@@ -11,20 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from eventctl.errors import EventctlError
 from eventctl.memory_store import MemoryStore
+from eventctl.notification import MemberView, Notification
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import (
-    Advance,
-    ExceptionRow,
-    Keys,
-    LedgerRow,
-    MemberView,
-    Notification,
-    Operations,
-    OutboxChange,
-    StateRow,
-    Store,
-    TimerRow,
-)
+from eventctl.store import Advance, ExceptionRow, Keys, LedgerRow, Operations, OutboxChange, StateRow, Store, TimerRow
 from eventctl.suites.rows import NOON_US, notification, owed, record
 from eventctl.views import InboxFilter, LogFilter, Trace
 

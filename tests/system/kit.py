@@ -11,10 +11,11 @@ import orjson
 from eventctl.catalog import Catalog, load, shipped_parts
 from eventctl.ids import uuid7
 from eventctl.memory_store import MemoryStore
+from eventctl.notification import Notification
 from eventctl.principal import Principal
 from eventctl.runner import timer_record
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import ExceptionRow, LogRow, Notification, Operations, Record, Store
+from eventctl.store import ExceptionRow, LogRow, Operations, Record, Store
 from eventctl.system.correlation import Correlation
 from eventctl.system.trust import Trust
 from eventctl.system_pipeline import SystemPipeline

@@ -18,7 +18,8 @@ from eventctl import starter, workspace
 from eventctl.cli.render import Screen, count, document
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.errors import UsageError
-from eventctl.store import Keys, Notification
+from eventctl.notification import Notification
+from eventctl.store import Keys
 from eventctl.text import safe_text
 from eventctl.times import SECOND
 from eventctl.views import InboxFilter

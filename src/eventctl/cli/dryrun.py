@@ -10,7 +10,8 @@ from eventctl.cli.wiring import house_of
 if TYPE_CHECKING:
     from eventctl.cli.session import Session
     from eventctl.dryrun import Foreseen
-    from eventctl.store import Notification, Record
+    from eventctl.notification import Notification
+    from eventctl.store import Record
 
 
 def dry_run(session: Session, record: Record, *, as_json: bool) -> None:

@@ -8,7 +8,8 @@ import orjson
 
 from eventctl.cli.params import LEVEL_NAMES
 from eventctl.cli.render import utc
-from eventctl.store import CursorRow, ExceptionRow, LogRow, Notification, OutboxRow, Reject
+from eventctl.notification import Notification
+from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow, Reject
 from eventctl.times import FOREVER
 from eventctl.views import InboxItem
 from eventctl.why import moved

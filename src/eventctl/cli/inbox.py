@@ -16,7 +16,8 @@ from eventctl.cli.session import Lister, Session, Verb, json_option
 from eventctl.cli.shortid import notification
 from eventctl.cli.who import eyes
 from eventctl.cli.who import lease as configured_lease
-from eventctl.store import LOG_PIPELINE, LogRow, Notification, Store
+from eventctl.notification import Notification
+from eventctl.store import LOG_PIPELINE, LogRow, Store
 from eventctl.times import ago
 from eventctl.views import InboxFilter, InboxItem, InboxPage
 

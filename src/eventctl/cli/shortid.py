@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from eventctl.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from eventctl.store import LogRow, Notification
+    from eventctl.notification import Notification
+    from eventctl.store import LogRow
     from eventctl.views import Views
 
 _SHORT = re.compile(r"([endrs]?)([0-9]{1,18})", re.IGNORECASE)

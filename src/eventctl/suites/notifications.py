@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from eventctl.errors import Conflict
-from eventctl.store import ExceptionRow, Keys, MemberView, Operations, OutboxChange, Snooze, Store, TimerRow
+from eventctl.notification import MemberView, Snooze
+from eventctl.store import ExceptionRow, Keys, Operations, OutboxChange, Store, TimerRow
 from eventctl.suites.rows import NOON_US, changed, held, notification, owed, record
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventctl.store import Advance, Keys, Kind, LedgerRow, Notification, Operations, OutboxRow, Record, Store
+from eventctl.notification import Notification
+from eventctl.store import Advance, Keys, Kind, LedgerRow, Operations, OutboxRow, Record, Store
 
 NOON_US = 1_795_176_000_000_000
 """2026-11-20 12:00 UTC: records of tests are ingested a second apart from here on."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from eventctl.errors import UsageError
-from eventctl.store import DUPLICATE_OF, ExceptionRow, FeedRow, MemberView, Operations, Store
+from eventctl.notification import MemberView
+from eventctl.store import DUPLICATE_OF, ExceptionRow, FeedRow, Operations, Store
 from eventctl.suites.rows import NOON_US, advance, changed, held, notification, owed, record
 from eventctl.views import InboxFilter, LogFilter
 

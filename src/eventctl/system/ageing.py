@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from eventctl.catalog import EventType
-from eventctl.store import Notification
+from eventctl.notification import Notification
 from eventctl.times import FOREVER, HOUR, format_duration
 
 KEY = "ageing"

@@ -12,7 +12,8 @@ import orjson
 from eventctl import gathered
 from eventctl.catalog import Catalog
 from eventctl.moves import INBOX
-from eventctl.store import DUE_MAX, Keys, Notification, Operations, Snapshot, Snooze, TimerRow
+from eventctl.notification import Notification, Snooze
+from eventctl.store import DUE_MAX, Keys, Operations, Snapshot, TimerRow
 from eventctl.system import Item, ageing
 from eventctl.system.due import Due
 from eventctl.system.rows import Rows

@@ -25,7 +25,8 @@ from eventctl.catalog import Catalog, EventType
 from eventctl.lives import Life, pick
 from eventctl.lives import Path as FieldPath
 from eventctl.moves import INBOX
-from eventctl.store import DUE_MAX, Keys, Notification, Operations, Snapshot, TimerRow
+from eventctl.notification import Notification
+from eventctl.store import DUE_MAX, Keys, Operations, Snapshot, TimerRow
 from eventctl.system import Item, ageing, hushing
 from eventctl.system.due import Due
 from eventctl.system.hushing import Hushing

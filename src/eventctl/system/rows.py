@@ -5,7 +5,8 @@ A row is written once per batch, whatever happened to it in between, with `ver` 
 
 from __future__ import annotations
 
-from eventctl.store import Notification, Operations, Snapshot
+from eventctl.notification import Notification
+from eventctl.store import Operations, Snapshot
 
 
 class Rows:
