@@ -136,6 +136,17 @@ def test_a_rule_that_shapes_says_what_is_at_another_level(sold):
     assert "infrastructure" == said["changes"]["level"][0]["after"]
 
 
+@pytest.mark.parametrize(
+    ("effect", "kind"),
+    [('[silence]\nfor = "2h"\nreason = "known"', "silenced"), ('[group]\nby = ["payload.job"]', "regrouped")],
+)
+def test_what_a_rule_keeps_quiet_or_gathers_is_told_as_that(sold, effect, kind):
+    text = SET.replace('[set]\nlevel = "infrastructure"\n', effect + "\n")
+    said = backtest(sold, write(sold, "small-jobs.toml", text))
+    assert 1 == said["counts"][kind]
+    assert "unnotified" not in said["counts"]
+
+
 def test_errors_and_calls_without_an_answer_are_named_and_nothing_is_sent(sold):
     said = backtest(sold, write(sold, "calling.py", CALLING))
     assert 9 == said["counts"]["calls"]
