@@ -119,9 +119,12 @@ def act(world: World, what: str, *how: Any) -> None:
 
 
 def folded(store: Store) -> list[object]:
-    """What shaping leaves behind, besides the projection."""
-    timers = [timer for timer in store.due_timers(2**62, limit=500) if timer.owner != "runner"]
-    return [silences.standing(store), silences.ended(store), timers, noted(store)]
+    """What shaping leaves behind, besides the projection. A timer that has fired says nothing new when it is set again."""
+    timers = store.due_timers(2**62, limit=500)
+    marks = [("timer", f"{timer.owner}:{timer.key}:{timer.due}") for timer in timers]
+    fired = store.snapshot(Keys(identities=marks)).identities
+    owed = [timer for timer, mark in zip(timers, marks, strict=True) if mark not in fired]
+    return [silences.standing(store), silences.ended(store), owed, noted(store)]
 
 
 def noted(store: Store) -> list[object]:

@@ -304,6 +304,9 @@ def _unarchive(move: Move, out: Operations) -> Notification:
     row = move.row
     if row.archived_at is None:
         raise Conflict(f"n{row.id} is not archived", hint=f"`eventctl inbox show n{row.id}` shows how it stands")
+    if gathered.is_group(row):
+        what = f"n{row.id} stood for others, which were put away with it"
+        raise Conflict(what, hint="bring those back that you want: `eventctl inbox list --archived` shows them")
     other = move.snapshot.lives.get((row.life, row.life_key))
     if row.agent_state != "resolved" and other is not None and other.agent_state != "resolved":
         raise Conflict(f"n{other.id} is open for the same thing as n{row.id}", hint=f"work on n{other.id}")
