@@ -104,7 +104,7 @@ def test_the_environment_can_say_so(value, expected):
 def test_a_disabled_plugin_that_is_not_there_is_worth_a_word(install):
     install("weather", EXECUTORS)
     (problem,) = plugins.load({"wether"}).problems
-    assert ("no plugin is called 'wether'", "did you mean 'weather'?", True) == problem[1:]
+    assert ("no plugin is called 'wether'", "did you mean 'weather'?", True) == problem[1:4]
 
 
 @pytest.mark.parametrize(
