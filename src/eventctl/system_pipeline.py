@@ -39,8 +39,11 @@ from eventctl.system.shaping import OWNER as SHAPING
 from eventctl.system.shaping import Shaping, ShapingRun, Woken
 from eventctl.system.trust import Trust
 
-ALONE = tuple(f"{INBOX}:{key}:" for key in (ageing.KEY, hushing.QUIET, *(f"silence:{what}" for what in hushing.SWEEPS)))
-"""Timers that look at many rows at once."""
+ALONE = tuple(
+    f"{INBOX}:{key}:"
+    for key in (ageing.KEY, hushing.QUIET, "snooze", *(f"silence:{what}" for what in (*hushing.SWEEPS, "end")))
+)
+"""Timers that look at many rows at once, or end what events before and after them in a batch may begin."""
 
 RAW_MAX = 16_384
 """Bytes of a rejected event that are kept to look at."""
@@ -329,5 +332,5 @@ def _until_alone(rows: list[LogRow]) -> list[LogRow]:
 
 def _alone(row: LogRow) -> bool:
     if row.kind == "move":
-        return row.type in DECIDES
+        return row.type in DECIDES or row.type == ENDED
     return row.kind == "timer" and row.id.startswith(ALONE)
