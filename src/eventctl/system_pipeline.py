@@ -126,16 +126,16 @@ class SystemPipeline:
         """Move on by at most `limit` records, and not past `until`; see `eventctl.advance.Pipeline`."""
         cursor = standing(store, self.name, term)
         report = Advanced(self.name, cursor.pos)
-        rows = store.read_log(cursor.pos, limit)
-        if until is not None:
-            rows = [row for row in rows if row.seq <= until]
-        rows = _until_alone(rows)
-        if rows:
-            attempt = partial(self._attempt, store, report, cursor.term)
-            bury = partial(self._bury, store, report, cursor.term)
-            with undisturbed():
+        with undisturbed():
+            rows = store.read_log(cursor.pos, limit)
+            if until is not None:
+                rows = [row for row in rows if row.seq <= until]
+            rows = _until_alone(rows)
+            if rows:
+                attempt = partial(self._attempt, store, report, cursor.term)
+                bury = partial(self._bury, store, report, cursor.term)
                 in_halves(rows, cursor.pos, attempt, bury)
-            report.behind_us = max(0, now - rows[-1].at)
+                report.behind_us = max(0, now - rows[-1].at)
         return report
 
     def _attempt(self, store: Store, report: Advanced, term: int, rows: Sequence[LogRow], expected: int) -> int:
