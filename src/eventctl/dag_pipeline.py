@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from eventctl.advance import Advanced, Tally, failure_text, in_halves, standing
+from eventctl.advance import Advanced, Tally, failure_text, in_halves, standing, undisturbed
 from eventctl.catalog import Catalog
 from eventctl.dag.batch import AGAIN, Batch
 from eventctl.dag.case import Notes
@@ -78,12 +78,13 @@ class DagPipeline:
         attempt = partial(self._attempt, store, report, cursor.term, now)
         bury = partial(self._bury, store, report, cursor.term)
         left = limit
-        while left > 0:
-            items = self._next(store, cursor, report, now, left)
-            if not items:
-                break
-            in_halves(items, report.pos, attempt, bury)
-            left -= len(items)
+        with undisturbed():
+            while left > 0:
+                items = self._next(store, cursor, report, now, left)
+                if not items:
+                    break
+                in_halves(items, report.pos, attempt, bury)
+                left -= len(items)
         return report
 
     def _next(self, store: Store, cursor: CursorRow, report: Advanced, now: int, limit: int) -> Sequence[FeedRow]:
