@@ -32,11 +32,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "3 flow": (
         "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
-        "trampoline", "why", "whyshaped", "windows",
+        "trampoline", "why", "whyrule", "whyshaped", "whyterms", "whywindow", "windows",
     ),
     "4 running": (
         "announce", "app", "appendserver", "breadcrumb", "client", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "outbox", "reload",
-        "trial", "backtest", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "starter", "strikes", "supervisor", "workspace",
+        "trial", "backtest", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "starter", "strikes", "supervisor", "whyasked", "workspace",
     ),
     "5 faces": ("__main__", "cli", "demo", "testing"),
 }  # fmt: skip

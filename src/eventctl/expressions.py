@@ -140,6 +140,14 @@ def terms(text: str, facts: Facts) -> list[tuple[str, Any]]:
     return list(found.items())
 
 
+def conjuncts(text: str) -> list[str]:
+    """What `&&` joins in the outermost place, as written: each has to be true. The whole text where it joins nothing there."""
+    text = _bare(text)
+    if any(len(_split(text, operators)) > 1 for operators in _LOGIC[:2]):
+        return [text]
+    return _split(text, _LOGIC[2])
+
+
 def parts_of(text: str) -> list[str]:
     """The parts of an expression that can be asked on their own, the outermost first, in the order they are written."""
     text = _bare(text)

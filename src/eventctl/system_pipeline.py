@@ -107,6 +107,11 @@ class SystemPipeline:
         self._preparing = self._prepares()
         self._batch = Batch(())
 
+    @property
+    def rules(self) -> Rulings:
+        """The shaping rules."""
+        return self._shaping.rules
+
     def recall(self, source: Store, origin: Callable[[int], int] = int) -> None:
         """Ask no table and no plugin from now on, but annotate what `source` has annotated: for whoever folds its log again.
 

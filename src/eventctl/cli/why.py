@@ -20,19 +20,27 @@ from eventctl.why import Explanation, of_notification, of_record
 
 @click.command(cls=Verb, short_help="Explain a record or a notification, or why there is none.")
 @click.argument("given", metavar="ID", shell_complete=ids.ANY)
+@click.option(
+    "--rule", metavar="ID|PATH", shell_complete=ids.CARTRIDGES, help="Why this rule matched the record, or did not."
+)
 @json_option
 @click.pass_obj
-def why(session: Session, /, given: str, as_json: bool) -> None:
+def why(session: Session, /, given: str, rule: str | None, as_json: bool) -> None:
     """Say where something came from, what every step did with it and why, what came of it, or why nothing did.
 
-    ID is a record (e42, or the beginning of its id) or a notification (n7).
+    ID is a record (e42, or the beginning of its id) or a notification (n7: with --rule, its newest event).
+
+    With --rule, a rule of the workspace or a file is asked again over the record: what it consumes, the values of its terms,
+    at which count its window stood, and one sentence that says why it matched or did not.
 
     \b
     eventctl why n7
     eventctl why e42 --json
+    eventctl why e42 --rule ad-spend
     """
     with session.reading() as store:
-        told = _explain(session, store, given, iso if as_json else local)
+        when = iso if as_json else local
+        told = _explain(session, store, given, when) if rule is None else _asked(session, store, given, rule, when)
     if as_json:
         document(told.facts)
         return
@@ -63,6 +71,30 @@ def _explain(session: Session, store: Store, given: str, when: Callable[[int], s
         raise NotFound(f"e{row.seq} has just been trimmed from the log")
     running = client.run_info(session.paths()) is not None
     return of_record(store.views, trace, declared, now=session.now(), running=running, when=when)
+
+
+def _asked(session: Session, store: Store, given: str, rule: str, when: Callable[[int], str]) -> Explanation:
+    from eventctl import whyrule
+    from eventctl.cli.wiring import house_of
+    from eventctl.whyasked import asked
+
+    short = parse(given)
+    seq = notification(store.views, given).seq if short and short[0] == "n" else record(store.views, given).seq
+    trace = store.views.trace(seq)
+    if trace is None:
+        raise NotFound(f"e{seq} has just been trimmed from the log")
+    subject = asked(house_of(session), store, rule)
+    answer = whyrule.explain(store, trace, subject, when)
+    told = Explanation(f"e{seq}  {trace.record.type}, and the rule {subject.manifest.id}")
+    for heading, lines in answer.parts:
+        told.add(heading, lines)
+    told.add("So", [answer.verdict])
+    told.facts = {
+        "subject": {"kind": "rule", "rule": subject.manifest.id, "seq": seq},
+        **answer.facts,
+        "sentences": [{"about": part.heading, "lines": part.lines} for part in told.parts],
+    }
+    return told
 
 
 def _declared(session: Session, store: Store) -> Declared:
