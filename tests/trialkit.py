@@ -45,6 +45,8 @@ SHOP = {
 }
 CATALOG, _PROBLEMS = catalogs.load([*(("eventctl", part) for part in shipped_parts()), ("shop", SHOP)])
 assert not [problem for problem in _PROBLEMS if not problem.warning]
+WAKE = Wake()
+"""One for all lives: with a pipe for each, the examples of a property test would hold a thousand descriptors."""
 
 
 class Hands:
@@ -78,10 +80,9 @@ class Life:
 
     def restart(self) -> None:
         """The process ends and another one begins."""
-        wake = Wake()
-        outbox = Outbox(self.store, self._executors, wake=wake.wake, threads=4 if self._executors else 0, jitter=lambda: 0.0)
+        outbox = Outbox(self.store, self._executors, wake=WAKE.wake, threads=4 if self._executors else 0, jitter=lambda: 0.0)
         pipeline = DagPipeline(self.plan, CATALOG, modules=Modules(), crumb=NoCrumb())
-        self.engine = Engine(self.store, [self._system(), pipeline], outbox, clock=self.hands, wake=wake)
+        self.engine = Engine(self.store, [self._system(), pipeline], outbox, clock=self.hands, wake=WAKE)
 
     def settle(self, *, start: bool = True) -> None:
         """Everything that can be done now; without `start` nothing that is owed is begun."""

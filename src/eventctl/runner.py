@@ -330,7 +330,7 @@ class Engine:
         while self._clock.monotonic() < until:
             due = self.store.next_due()
             wait_s = POLL_S if due is None else min(POLL_S, max(0.0, (due - self._clock.now()) / SECOND))
-            if select.select(descriptors, [], [], wait_s)[0]:
+            if _ready(descriptors, wait_s):
                 return self._sleep_s(descriptors, 0.0)
             if wait_s < POLL_S or self.store.tail("log") > passed:
                 break
@@ -343,12 +343,19 @@ class Engine:
         return self._sleep_s(descriptors, wait_s)
 
     def _sleep_s(self, descriptors: list[int], wait_s: float) -> bool:
-        ready, _, _ = select.select(descriptors, [], [], wait_s)
         try:
-            open_ends = [os.read(descriptor, 4096) != b"" for descriptor in ready]
+            open_ends = [os.read(descriptor, 4096) != b"" for descriptor in _ready(descriptors, wait_s)]
         except ConnectionResetError:
             return False
         return all(open_ends)
+
+
+def _ready(descriptors: list[int], wait_s: float) -> list[int]:
+    """Those that can be read; `select` would take none above 1,023, and a program that opens a workspace may have more."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(wait_s * 1_000)]
 
 
 def timer_record(timer: TimerRow, now: int) -> Record:
