@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from eventctl import expressions, times
+from eventctl import expressions, recurring, times
 from eventctl.errors import Problem
 from eventctl.lives import field_path, is_audience
 from eventctl.shapes import STORED, Duration, LevelNumber, Strings, TypeName, Written
@@ -48,10 +47,6 @@ _NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 _SLOT = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _ACTION = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_EVERY = re.compile(
-    r"(?:(?P<first>Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:-(?P<last>Mon|Tue|Wed|Thu|Fri|Sat|Sun))? )?"
-    r"(?P<begin>(?:[01][0-9]|2[0-3]):[0-5][0-9])-(?P<end>(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
-)
 
 
 def _expression(text: str) -> str:
@@ -89,14 +84,12 @@ def _audience(text: str) -> str:
 
 
 def _every(text: str) -> str:
-    if not _EVERY.fullmatch(text):
-        raise ValueError(f"a time of the week is written like 'Mon-Fri 22:00-07:00' or '12:00-13:00', not {text[:40]!r}")
+    recurring.parse(text)
     return text
 
 
 def _timezone(text: str) -> str:
-    if text and text not in available_timezones():
-        raise ValueError(f"no time zone is called {text[:40]!r}; one is 'Europe/Berlin'")
+    recurring.zone(text)
     return text
 
 
