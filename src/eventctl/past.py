@@ -16,12 +16,11 @@ import orjson
 
 from eventctl.dag import effects
 from eventctl.moves import DECIDES
+from eventctl.rebuild import inbox_moves, saw
 from eventctl.store import LOG_PIPELINE, LogRow, Store
+from eventctl.system import shaping
 
 PIECE = 500
-SHAPING = "eventctl:shaping"
-"""The source of what the shaping stage tells."""
-
 _NEWS = frozenset({effects.FAILED, effects.DISABLED, effects.RECOVERED})
 
 
@@ -43,7 +42,7 @@ class Past:
     def remade(self, row: LogRow) -> bool:
         """Whether the trial itself comes to this event, if anybody does."""
         told = row.source == "eventctl" and row.type in _NEWS and row.entity in self._own
-        return row.source in self._own or row.source == SHAPING or told
+        return row.source in self._own or row.source == shaping.SOURCE or told
 
     def __iter__(self) -> Iterator[LogRow]:
         """What comes in, in order; a move of the inbox stands where it was made."""
@@ -73,13 +72,9 @@ class Past:
 
     def _moves(self) -> Iterator[tuple[int, int]]:
         """(what its maker saw, its number) of every move of the inbox."""
-        after = self._first - 1
-        while rows := self._source.read_log(after, PIECE, kinds=("move",)):
-            for row in rows:
-                body = orjson.loads(row.body) if row.type.startswith("inbox.") and row.seq <= self._last else {}
-                if "saw" in body:
-                    yield min(int(body["saw"]), row.seq), row.seq
-            after = rows[-1].seq
+        for row in inbox_moves(self._source, self._first - 1):
+            if row.seq <= self._last:
+                yield min(saw(row), row.seq), row.seq
 
     def _silences(self) -> Iterator[LogRow]:
         """Those that were set or ended before the beginning: some stand still."""

@@ -52,9 +52,10 @@ def rebuild(
 ) -> Rebuilt:
     """Copy the source's log into the target and fold it there as far as the source has come.
 
-    What tables and plugins said about an event is taken from the source, for they may say something else today. The target is empty, or a state of the source when its log ended at `after`: fold, cursor, and the log up to there or whole.
-    `place` says where a move is applied. Raises `Conflict` when the target is something else or the log's beginning is gone,
-    `EventctlError` when a move does not fit the state it was made in: then the log and what was folded from it disagree.
+    What tables and plugins said about an event is taken from the source, for they may say something else today. The target is
+    empty, or a state of the source when its log ended at `after`: fold, cursor, and the log up to there or whole. `place` says
+    where a move is applied. Raises `Conflict` when the target is something else or the log's beginning is gone, `EventctlError`
+    when a move does not fit the state it was made in: then the log and what was folded from it disagree.
     """
     pipeline.recall(source)
     there = target.tail("log")
@@ -64,13 +65,31 @@ def rebuild(
         _copy(source, target, there)
     cursor = source.cursor(LOG_PIPELINE)
     stop = cursor.pos if cursor else 0
-    made = sorted(_moves(source, after), key=lambda row: (place(row), row.seq))
+    made = sorted(inbox_moves(source, after), key=lambda row: (place(row), row.seq))
     for row in made:
         _fold(target, pipeline, min(place(row), stop), batch)
-        _apply(target, row)
+        remake(target, row)
     _fold(target, pipeline, stop, batch)
     _forget_fired(target)
     return Rebuilt(stop, len(made), source.views.projection_hash(), target.views.projection_hash())
+
+
+def inbox_moves(source: Store, after: int = 0) -> Iterator[LogRow]:
+    """The moves of the inbox behind a record of the log, in its order."""
+    while rows := source.read_log(after, COPIED, kinds=("move",)):
+        yield from (row for row in rows if row.type.startswith("inbox."))
+        after = rows[-1].seq
+
+
+def remake(target: Store, row: LogRow) -> None:
+    """Make a move of the inbox again. Raises `EventctlError` when it does not fit what stands in the target."""
+    body = orjson.loads(row.body)
+    try:
+        target.commit(moves.apply(body, moves.read(target, body), row.seq, row.at))
+    except (Conflict, NotFound) as error:
+        raise EventctlError(
+            f"e{row.seq} ({row.type}) does not fit what the log gives: {error.what}", where=f"after e{body['saw']}"
+        ) from error
 
 
 def _copy(source: Store, target: Store, after: int) -> None:
@@ -95,25 +114,9 @@ def _pieces(source: Store, after: int) -> Iterator[list[LogRow]]:
         yield piece
 
 
-def _moves(source: Store, after: int) -> Iterator[LogRow]:
-    while rows := source.read_log(after, COPIED, kinds=("move",)):
-        yield from (row for row in rows if row.type.startswith("inbox."))
-        after = rows[-1].seq
-
-
 def _fold(target: Store, pipeline: SystemPipeline, until: int, batch: int) -> None:
     while pipeline.advance(target, batch, 0, until=until).moved:
         pass
-
-
-def _apply(target: Store, row: LogRow) -> None:
-    body = orjson.loads(row.body)
-    try:
-        target.commit(moves.apply(body, moves.read(target, body), row.seq, row.at))
-    except (Conflict, NotFound) as error:
-        raise EventctlError(
-            f"e{row.seq} ({row.type}) does not fit what the log gives: {error.what}", where=f"after e{body['saw']}"
-        ) from error
 
 
 def _forget_fired(target: Store) -> None:

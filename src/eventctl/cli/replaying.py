@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from eventctl import moves
 from eventctl.cli.session import Session
 from eventctl.cli.wiring import house_of
 from eventctl.errors import Conflict, NotFound
+from eventctl.rebuild import inbox_moves, remake, saw
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import LOG_PIPELINE, ExceptionRow, Keys, LogRow, Record, Store
+from eventctl.store import LOG_PIPELINE, ExceptionRow, Keys, Record, Store
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.views import InboxFilter
 
@@ -77,15 +75,14 @@ class Replay:
             aside.open_cursor(pipeline.name, at=0)
         with aside.filling():
             _copy(source, aside, end)
-        self._moves = sorted(_inbox_moves(source, end), key=lambda move: (move[0], move[1].seq))
+        self._moves = sorted((row for row in inbox_moves(source) if row.seq <= end), key=lambda row: (saw(row), row.seq))
 
     def fold(self, until: int) -> None:
         """Bring every pipeline up to `until`, with each move made where it was made."""
-        while self._moves and self._moves[0][0] <= until:
-            saw, row = self._moves.pop(0)
-            self._advance(saw)
-            body = orjson.loads(row.body)
-            self.aside.commit(moves.apply(body, moves.read(self.aside, body), row.seq, row.at))
+        while self._moves and saw(self._moves[0]) <= until:
+            row = self._moves.pop(0)
+            self._advance(saw(row))
+            remake(self.aside, row)
         self._advance(until)
         for pipeline in self.others:
             while pipeline.advance(self.aside, PIECE, 0).moved:
@@ -120,15 +117,6 @@ def _trimmed(source: Store) -> Conflict:
         f"{some} been trimmed from the log, and a replay folds it from its first record",
         hint="see [retention] in eventctl.toml; `eventctl verify --rebuild` folds on from the newest snapshot",
     )
-
-
-def _inbox_moves(source: Store, end: int) -> Iterator[tuple[int, LogRow]]:
-    after = 0
-    while rows := source.read_log(after, PIECE, kinds=("move",)):
-        for row in rows:
-            if row.seq <= end and row.type.startswith("inbox."):
-                yield int(orjson.loads(row.body)["saw"]), row
-        after = rows[-1].seq
 
 
 def _report(replay: Replay, before: Tally, first: int, last: int) -> dict[str, Any]:
