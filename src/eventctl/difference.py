@@ -4,7 +4,9 @@ notified, unnotified      a notification that is there after, or was there befor
 regrouped                 one whose event belongs to another notification now
 level, title              the same notification, at another level or with other words
 silenced, unsilenced      the same notification, kept quiet or not any more
-emitted, unemitted, reworded      events that the cartridge makes
+told, untold              notices that the cartridge makes
+emitted, unemitted        other events that it makes
+reworded                  either of these, with other contents
 annotated                 what it says beside events
 failed                    events at which it fails now, or does not any more
 calls                     calls that nobody has answered: they are named, and never made

@@ -27,6 +27,7 @@ from pydantic import Field
 from eventctl.decode import decode, to_record
 from eventctl.discovery import EXAMPLES
 from eventctl.errors import Misconfigured, NotFound, Refused
+from eventctl.event import Level
 from eventctl.manifest import MANIFEST
 from eventctl.memory_store import MemoryStore
 from eventctl.notification import Notification
@@ -202,9 +203,10 @@ def _listed(what: str, wanted: int | list[Any], found: list[dict[str, Any]]) -> 
 
 def _levels(one: dict[str, Any]) -> dict[str, Any]:
     """A level may be written as its number."""
-    names = ("infrastructure", "operational", "workflow", "business")
     level = one.get("level")
-    return {**one, "level": names[level]} if isinstance(level, int) and 0 <= level < len(names) and "event" not in one else one
+    if not isinstance(level, int) or not 0 <= level < len(Level) or "event" in one:
+        return one
+    return {**one, "level": Level(level).name.lower()}
 
 
 def _shown(row: Notification) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventctl.cli.render import LEVELS, Screen, count, document, json_text
+from eventctl.cli.params import LEVEL_NAMES
+from eventctl.cli.render import Screen, count, document, json_text
 from eventctl.cli.wiring import house_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _form(found: Foreseen) -> dict[str, Any]:
         "pipelines": [{**ending._asdict(), "cartridges": found.met.get(ending.pipeline, [])} for ending in found.endings],
         "annotations": found.annotations,
         "notifications": [
-            {"id": row.id, "opened": before is None, "title": row.title, "level": LEVELS[row.level], "audience": row.audience,
+            {"id": row.id, "opened": before is None, "title": row.title, "level": LEVEL_NAMES[row.level], "audience": row.audience,
              "agent_state": row.agent_state, "news": before is None or row.news > before.news, "silenced_by": row.silenced_by}
             for before, row in found.notifications
         ],
@@ -62,7 +63,7 @@ def _show(screen: Screen, found: Foreseen) -> None:
     for slot, value in found.annotations.items():
         screen.line(f"  annotation {slot}", orjson.dumps(value).decode())
     for before, row in found.notifications:
-        screen.line(f"  {_what(before, row)}", f"{row.title} ({LEVELS[row.level]}, {row.audience})")
+        screen.line(f"  {_what(before, row)}", f"{row.title} ({LEVEL_NAMES[row.level]}, {row.audience})")
     for made in found.made:
         screen.line(f"  emits {made.type}", orjson.dumps(orjson.loads(made.body).get("payload")).decode())
     for name, args in found.calls:

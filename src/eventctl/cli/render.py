@@ -10,13 +10,13 @@ import json
 import shutil
 import sys
 from collections.abc import Container, Iterable, Sequence
-from datetime import datetime
 from textwrap import wrap
 from typing import Any, NamedTuple
 from unicodedata import combining, east_asian_width
 
 import click
 
+from eventctl.cli.params import LEVEL_NAMES
 from eventctl.cli.session import Session
 from eventctl.text import json_safe, safe_text
 from eventctl.times import ago, iso, to_datetime
@@ -24,7 +24,6 @@ from eventctl.times import ago, iso, to_datetime
 SCHEMA_VERSION = 1
 """Of everything that `--json` prints. Fields are added freely; one that changes its meaning raises this."""
 
-LEVELS = ("infrastructure", "operational", "workflow", "business")
 LEVEL_COLORS = ("bright_black", None, "cyan", "yellow")
 CELL_MAX = 200
 COLUMN_MIN = 14
@@ -71,11 +70,6 @@ def utc(us: int | None) -> str | None:
 def local(us: int) -> str:
     """An instant for people, in the zone of this machine: `2026-11-20 11:00:03`."""
     return to_datetime(us).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def local_day(moment: datetime) -> str:
-    """A day for people: `Fri 20 Nov 2026`."""
-    return moment.astimezone().strftime("%a %d %b %Y")
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -153,7 +147,7 @@ class Screen:
 
     def level(self, level: int) -> Cell:
         """The name of a level in its colour."""
-        return Cell(LEVELS[level], fg=LEVEL_COLORS[level])
+        return Cell(LEVEL_NAMES[level], fg=LEVEL_COLORS[level])
 
     def _columns(self) -> int | None:
         """How wide the terminal is; None where there is none, or one that is too narrow to lay anything out."""
