@@ -170,6 +170,18 @@ def standing(store: Store, pipeline: str, term: int | None) -> CursorRow:
     return cursor
 
 
+def at_once_or(whole: Callable[[int], int], carefully: Callable[[int], int], expected: int) -> int:
+    """The whole batch in one go, which nearly always does, or else the careful way, which holds on to every record."""
+    try:
+        return whole(expected)
+    except Conflict:
+        return carefully(expected)
+    except EventctlError:
+        raise
+    except Exception:  # noqa: BLE001  # the plugin boundary: the careful way finds the culprit and says what it raised
+        return carefully(expected)
+
+
 def in_halves(
     rows: Sequence[Row],
     expected: int,

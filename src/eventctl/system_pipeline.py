@@ -15,13 +15,13 @@ that only the state right before them can answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import orjson
 
-from eventctl.advance import Advanced, Tally, failure_text, in_halves, standing, undisturbed
+from eventctl.advance import Advanced, Tally, at_once_or, failure_text, in_halves, standing, undisturbed
 from eventctl.catalog import Catalog
 from eventctl.moves import DECIDES, INBOX
 from eventctl.silences import ENDED, SET
@@ -48,8 +48,8 @@ ALONE = tuple(
 RAW_MAX = 16_384
 """Bytes of a rejected event that are kept to look at."""
 
-DECODED_AT_ONCE = 64
-"""Events that are decoded before the stages look at them and let most of them go. 64 trees stay in a processor's cache."""
+READ_AT_ONCE = 64
+"""Events that are read and decoded before the stages look at them and let most of them go: 64 stay in a processor's cache."""
 
 Position = tuple[int, str, str]
 Work = Item | Due | Woken | LogRow | Position | None
@@ -71,10 +71,11 @@ class Batch:
     `stage` is the one at work: after a failure, the one that failed.
     """
 
-    __slots__ = ("control", "items", "keys", "rows", "stage", "work")
+    __slots__ = ("at", "control", "items", "keys", "pos", "stage", "work")
 
-    def __init__(self, rows: Sequence[LogRow]) -> None:
-        self.rows = rows
+    def __init__(self, pos: int = 0, at: int = 0) -> None:
+        self.pos = pos
+        self.at = at
         self.keys = Keys()
         self.work: list[Work] = []
         self.items: list[Item] = []
@@ -105,7 +106,7 @@ class SystemPipeline:
             correlation or Correlation(), Classification(),
         )  # fmt: skip
         self._preparing = self._prepares()
-        self._batch = Batch(())
+        self._batch = Batch()
 
     @property
     def rules(self) -> Rulings:
@@ -131,36 +132,56 @@ class SystemPipeline:
         """Move on by at most `limit` records, and not past `until`; see `eventctl.advance.Pipeline`."""
         cursor = standing(store, self.name, term)
         report = Advanced(self.name, cursor.pos)
+        end = cursor.pos + limit if until is None else min(cursor.pos + limit, until)
         with undisturbed():
-            rows = store.read_log(cursor.pos, limit)
-            if until is not None:
-                rows = [row for row in rows if row.seq <= until]
-            rows = _until_alone(rows)
-            if rows:
-                attempt = partial(self._attempt, store, report, cursor.term)
-                bury = partial(self._bury, store, report, cursor.term)
-                in_halves(rows, cursor.pos, attempt, bury)
-                report.behind_us = max(0, now - rows[-1].at)
+            whole = partial(self._whole, store, report, cursor.term, end)
+            carefully = partial(self._carefully, store, report, cursor.term, end)
+            at = at_once_or(whole, carefully, cursor.pos)
+        if at:
+            report.behind_us = max(0, now - at)
         return report
 
+    def _whole(self, store: Store, report: Advanced, term: int, end: int, expected: int) -> int:
+        """Read, plan and commit a batch that ends at `end` at the latest. Returns when its last record came in, 0 for none."""
+        batch = self._batch = Batch(expected)
+        for rows in _pieces(store, expected, end):
+            self._decode(batch, rows, store)
+        if batch.pos > expected:
+            self._ask(batch)
+            self._commit(batch, store, report, term, expected)
+        return batch.at
+
+    def _carefully(self, store: Store, report: Advanced, term: int, end: int, expected: int) -> int:
+        """The same batch, cut in halves wherever it raises: its records are held, so that each can be planned again."""
+        rows = [row for piece in _pieces(store, expected, end) for row in piece]
+        attempt = partial(self._attempt, store, report, term)
+        in_halves(rows, expected, attempt, partial(self._bury, store, report, term))
+        return rows[-1].at
+
     def _attempt(self, store: Store, report: Advanced, term: int, rows: Sequence[LogRow], expected: int) -> int:
-        batch = self.prepare(rows, store)
+        self._commit(self.prepare(rows, store), store, report, term, expected)
+        return rows[-1].seq
+
+    def _commit(self, batch: Batch, store: Store, report: Advanced, term: int, expected: int) -> None:
         operations = self.plan(batch, self.read(batch, store), expected, term)
         batch.stage = "commit"
-        report.add(operations, store.commit(operations), passed=len(rows))
-        self._batch = Batch(())
-        return rows[-1].seq
+        report.add(operations, store.commit(operations), passed=len(batch.work))
+        self._batch = Batch()
 
     def prepare(self, rows: Sequence[LogRow], store: Store) -> Batch:
         """Decode the records and gather what planning must know. The store is asked about the subject of a control move only."""
-        batch = self._batch = Batch(rows)
-        for start in range(0, len(rows), DECODED_AT_ONCE):
-            self._decode(batch, rows[start : start + DECODED_AT_ONCE], store)
+        batch = self._batch = Batch()
+        for start in range(0, len(rows), READ_AT_ONCE):
+            self._decode(batch, rows[start : start + READ_AT_ONCE], store)
+        self._ask(batch)
+        return batch
+
+    def _ask(self, batch: Batch) -> None:
+        """Ask for what every batch must know, and for each thing once."""
         keys = batch.keys
         self._shaping.ask(keys)
         keys.states[:] = dict.fromkeys(keys.states)
         keys.lives[:] = dict.fromkeys(keys.lives)
-        return batch
 
     def read(self, batch: Batch, store: Store) -> Snapshot:
         """What a batch must know: what it asks for, and then the groups that notifications of it are gathered in."""
@@ -180,6 +201,7 @@ class SystemPipeline:
             item.let_go()
         batch.work += work
         batch.items += items
+        batch.pos, batch.at = rows[-1].seq, rows[-1].at
 
     def _decode_other(self, batch: Batch, row: LogRow, store: Store) -> Work:
         if row.kind == "move":
@@ -265,7 +287,7 @@ class SystemPipeline:
         tally.count("applied", applied)
         if batch.control is not None:
             self._settle(batch.control, out, tally)
-        out.advance = tally.advance(self.name, expected, batch.rows[-1].seq, term)
+        out.advance = tally.advance(self.name, expected, batch.pos, term)
         return out
 
     def _happen(self, work: Due | Woken | LogRow, projection: ProjectionRun, shaping: ShapingRun) -> None:
@@ -291,8 +313,7 @@ class SystemPipeline:
         """Write down that an event ends here; returns the state it ends in."""
         state, reason = verdict
         if state == "rejected":
-            row = item.row
-            out.rejects.append((item.principal.partition(":")[0], row.at, reason, row.body[:RAW_MAX]))
+            out.rejects.append((item.principal.partition(":")[0], item.at, reason, item.body[:RAW_MAX]))
             state = "dropped"
         out.exceptions.append(ExceptionRow(self.name, item.seq, state, item.seq, stage, reason, entity=item.entity))
         return state
@@ -327,12 +348,19 @@ class SystemPipeline:
         return row.seq
 
 
-def _until_alone(rows: list[LogRow]) -> list[LogRow]:
-    """As many records as may be planned together: up to one that must stand alone, or that one."""
-    for index, row in enumerate(rows):
-        if row.kind != "event" and _alone(row):
-            return rows[: max(index, 1)]
-    return rows
+def _pieces(store: Store, after: int, end: int) -> Iterator[list[LogRow]]:
+    """The records after `after` and up to `end` that may be planned together: up to one that must stand alone, or that one."""
+    begin = after
+    while after < end:
+        rows = store.read_log(after, min(READ_AT_ONCE, end - after))
+        stop = next((index for index, row in enumerate(rows) if row.seq > end or (row.kind != "event" and _alone(row))), None)
+        if stop == 0 and after == begin and rows[0].seq <= end:
+            stop = 1
+        if rows[:stop]:
+            yield rows[:stop]
+        if stop is not None or len(rows) < READ_AT_ONCE:
+            return
+        after = rows[-1].seq
 
 
 def _alone(row: LogRow) -> bool:

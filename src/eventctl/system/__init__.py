@@ -48,12 +48,13 @@ class Item:
     `entity` is the log's, `lives` (life, key, role) of what it does to lives, `keyless` a life whose key it lacks, `repeat_of` an
     earlier seq of the same occurrence, `bucket` the window that it counts in, `filed` where classification put it. `judgement` is
     what trust has against it, `sighting` its pair of type and source, `shape` what shaping knows of it. A `plain`
-    event takes part in no life and nobody doubts it: only stages for every event see it.
+    event takes part in no life and nobody doubts it: only stages for every event see it. `body` is empty once it was let go of;
+    `kept` holds on to it for a stage that reads it later.
     """
 
     __slots__ = (
-        "__dict__", "at", "bucket", "data", "entity", "entry", "key", "moment", "payload", "plain", "principal", "row",
-        "seq", "sighting", "source", "type",
+        "__dict__", "at", "body", "bucket", "data", "entity", "entry", "hops", "id", "key", "moment", "payload", "plain",
+        "principal", "seq", "sighting", "source", "type",
     )  # fmt: skip
 
     # What few events have stands here until one has it.
@@ -67,12 +68,12 @@ class Item:
     suspect = attenuated = False
     why = "accept"
     trusted = False
+    kept = False
 
     def __init__(self, row: LogRow, entry: EventType) -> None:
-        self.row = row
-        self.seq, _, self.source, _, self.type, body, self.principal, self.at, self.entity, _, _ = row
+        self.seq, _, self.source, self.id, self.type, self.body, self.principal, self.at, self.entity, _, self.hops = row
         self.moment = self.at
-        self.data = data = orjson.loads(body)
+        self.data = data = orjson.loads(self.body)
         self.payload: dict[str, Any] = data.get("payload") or _NOTHING
         self.entry = entry
         self.key: bytes | None = None
@@ -81,14 +82,16 @@ class Item:
         self.plain = False
 
     def let_go(self) -> None:
-        """Forget the decoded event, unless a stage still reads it.
+        """Forget the event's body, unless a stage still reads it.
 
-        Four events of five end as a position in the feed. A batch that keeps their trees leaves the processor's cache, and is
+        Four events of five end as a position in the feed. A batch that keeps their bodies leaves the processor's cache, and is
         planned in twice the time when another process shares it.
         """
         if not self.entry.lives and not self.suspect and self.shape is None:
             self.plain = True
             self.data = self.payload = _NOTHING
+            if not self.kept:
+                self.body = b""
 
 
 class Ended(NamedTuple):

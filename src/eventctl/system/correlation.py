@@ -181,7 +181,7 @@ class CorrelationRun:
         reached = self._types.reached
         for item in items:
             bucket = item.bucket
-            if bucket < 0 or item.row.hops or item.repeat_of is not None:
+            if bucket < 0 or item.hops or item.repeat_of is not None:
                 continue
             self._counted = True
             if reached(item.type, bucket):
@@ -201,17 +201,17 @@ class CorrelationRun:
     def _derive(
         self, item: Item, bucket: int, ordinal: int, kind: str, payload: Mapping[str, Any], *, entity: str | None = None
     ) -> None:
-        row, start = item.row, bucket * self._thresholds.window_min * MINUTE
-        id_ = derived_id(row.source, row.id, "system", "correlation", ordinal)
+        start, hops = bucket * self._thresholds.window_min * MINUTE, item.hops + 1
+        id_ = derived_id(item.source, item.id, "system", "correlation", ordinal)
         envelope: dict[str, Any] = {
             "id": id_, "event": kind, "version": SCHEMA_VERSION, "source": SOURCE, "timestamp": iso(item.at),
-            "payload": {**payload, "window_start": iso(start)}, "caused_by": row.id, "hops": row.hops + 1,
+            "payload": {**payload, "window_start": iso(start)}, "caused_by": item.id, "hops": hops,
         }  # fmt: skip
         if entity is not None:
             envelope["entity"] = entity
         body = orjson.dumps(envelope)
         self._out.records.append(
-            Record("event", SOURCE, id_, kind, body, PRINCIPAL, item.at, entity, caused_by=item.seq, hops=row.hops + 1)
+            Record("event", SOURCE, id_, kind, body, PRINCIPAL, item.at, entity, caused_by=item.seq, hops=hops)
         )
 
     def end(self) -> None:

@@ -181,9 +181,9 @@ class Enrichers:
         told = [history for history in route.told if item.entity and _fits(history.domain, item)]
         if item.entity:
             keys.states += [(history.owner, item.entity) for history in dict.fromkeys((*told, *route.counted))]
-        self._sought[item.seq] = _Sought(
-            item, wanted, told, route.counted, [each for each in route.plugged if each.failures < FAILURES_MAX]
-        )
+        plugged = [each for each in route.plugged if each.failures < FAILURES_MAX]
+        item.kept = bool(plugged)
+        self._sought[item.seq] = _Sought(item, wanted, told, route.counted, plugged)
 
     def begin(self, snapshot: Snapshot, out: Operations) -> EnrichersRun:
         sought, self._sought = self._sought, {}
@@ -312,7 +312,7 @@ class EnrichersRun:
             self._stage.late = bool(self._skipped)
 
     def _tell(self, item: Item, number: int, kind: str, payload: Mapping[str, Any]) -> None:
-        id_ = derived_id(item.row.source, item.row.id, "system", kind, number)
+        id_ = derived_id(item.source, item.id, "system", kind, number)
         envelope = {
             "id": id_, "event": kind, "version": SCHEMA_VERSION, "source": SOURCE, "timestamp": iso(item.at), "payload": payload,
         }  # fmt: skip
@@ -374,5 +374,4 @@ def _key(item: Item, path: Sequence[str]) -> Key | None:
 
 
 def _event(item: Item) -> Event:
-    row = item.row
-    return Event(row.body, seq=row.seq, at=row.at, principal=row.principal, defaults=item.entry.defaults)
+    return Event(item.body, seq=item.seq, at=item.at, principal=item.principal, defaults=item.entry.defaults)

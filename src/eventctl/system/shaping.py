@@ -258,7 +258,7 @@ class ShapingRun:
             self._calm(key, state, item.seq, item.moment)
         if step.fired is not None and ruling.rule.mode == "live" and not ruling.member:
             state["flapping"] = {"rule": ruling.label, "of": _named(ruling, item), "count": step.fired.count}
-            self._tell(FLAPS, state["flapping"], item.seq, item.moment, item.row.hops, f"{item.seq}:{ruling.label}")
+            self._tell(FLAPS, state["flapping"], item.seq, item.moment, item.hops, f"{item.seq}:{ruling.label}")
         if "flapping" in state and step.muted is not None and step.muted != state.get("calm"):
             state["calm"] = step.muted
             self._out.timers.append(TimerRow(OWNER, key, step.muted, orjson.dumps({"rule": ruling.label})))
@@ -318,7 +318,7 @@ class ShapingRun:
         off = faults.failed(self._faults, ruling.label, ruling.hash, error, item.seq, item.moment)
         if off:
             told = {"pipeline": LOG_PIPELINE, "cartridge": ruling.label, "reason": off}
-            self._tell(OFF, told, item.seq, item.moment, item.row.hops, f"{ruling.label}:{item.seq}")
+            self._tell(OFF, told, item.seq, item.moment, item.hops, f"{ruling.label}:{item.seq}")
 
     def _answered(self, ruling: Ruling, item: Item, *, changed_only: bool = False) -> None:
         """What was held against the rule is over with an answer, and with another content of its file."""
@@ -328,7 +328,7 @@ class ShapingRun:
             self._blamed = True
             if held.row >= faults.ERRORS_MAX:
                 told = {"pipeline": LOG_PIPELINE, "cartridge": ruling.label}
-                self._tell(ON, told, item.seq, item.moment, item.row.hops, f"{ruling.label}:{item.seq}")
+                self._tell(ON, told, item.seq, item.moment, item.hops, f"{ruling.label}:{item.seq}")
         elif not changed_only:
             self._blamed |= faults.answered(self._faults, [ruling.label])
 

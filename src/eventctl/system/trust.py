@@ -173,8 +173,8 @@ class Trust:
                 item.judgement = judgement
                 if judgement.outcome in ENDS:
                     continue  # who says it decides alone
-            if size is not None and len(item.row.body) > size:
-                self._doubt(item, OVERSIZED, f"{len(item.row.body):,} bytes, past {size:,}")
+            if size is not None and len(item.body) > size:
+                self._doubt(item, OVERSIZED, f"{len(item.body):,} bytes, past {size:,}")
             if unlike is not None:
                 difference = unlike(item.payload)
                 if difference:
