@@ -32,7 +32,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "3 flow": (
         "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
-        "trampoline", "why", "whyrule", "whyshaped", "whyterms", "whywindow", "windows",
+        "trampoline", "why", "whyrule", "whyshaped", "whyspoke", "whyterms", "whywindow", "windows",
     ),
     "4 running": (
         "announce", "app", "appendserver", "breadcrumb", "client", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "outbox", "reload",

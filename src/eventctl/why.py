@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from eventctl import whyshaped
+from eventctl import whyshaped, whyspoke
 from eventctl.event import Level
 from eventctl.reasons import in_words, verdict_in_words
 from eventctl.store import DUPLICATE_OF, LOG_PIPELINE
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from eventctl.notification import MemberView, Notification
     from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow
     from eventctl.views import Trace, Views
+    from eventctl.whyspoke import Rules
 
 SHOWN_MAX = 10
 """Of children, repeats and history, so many are told one by one; the rest are counted."""
 
 VALUE_MAX = 300
+SKIPPED = "skipped:"
+"""Before the pipeline in the slot that says which cartridges an event went on without."""
 
 CHANNELS = {
     "cli": "on the command line", "socket": "over the socket", "file": "as a file", "http": "over HTTP", "redis": "over Redis",
@@ -71,7 +74,7 @@ class Explanation:
 
 
 def of_record(
-    views: Views, trace: Trace, declared: Declared, *, now: int, running: bool, when: Callable[[int], str] = iso
+    views: Views, trace: Trace, declared: Declared, rules: Rules, *, now: int, running: bool, when: Callable[[int], str] = iso
 ) -> Explanation:
     """Explain a record. `running` is whether a runner works on the workspace now, `when` how an instant is written."""
     record = trace.record
@@ -80,26 +83,40 @@ def of_record(
     told.add("Where it came from", _origin(trace, now, when))
     told.add("What was done with it", _steps(trace, cursors, now))
     told.add("What was said about it", _noted(trace.annotations, when))
+    matched = whyspoke.of_record(trace, rules, when)
+    told.add("Rules that matched", [line for spoke in matched for line in spoke.lines])
     told.add("What it caused", _caused(trace))
     told.add("Repeats of it", _repeats(trace))
     told.add("What it owes", [_effect(row, now) for row in trace.outbox])
     told.add("Notifications", [line for row in trace.notifications for line in _about(row, views.life(row.id), now)])
+    told.add("Why it is not in sight", _out_of_sight(views, trace, now, when))
     if not trace.notifications:
         told.missing = _no_notification(trace, declared, cursors, running=running)
         told.add("Why there is no notification", [told.missing[1]])
     told.next_steps = _next_steps(trace, told.missing, running=running)
-    told.facts = _record_facts(trace, told)
+    told.facts = {**_record_facts(trace, told), "rules": [spoke.facts for spoke in matched]}
     return told
 
 
+def _out_of_sight(views: Views, trace: Trace, now: int, when: Callable[[int], str]) -> list[str]:
+    lines = []
+    for row in trace.notifications:
+        newest = trace if row.seq == trace.record.seq else views.trace(row.seq) if row.silenced_by is not None else None
+        lines += [f"n{row.id}: {line}" for line in whyshaped.quiet(row, newest.annotations if newest else {}, now, when)]
+    return lines
+
+
 def of_notification(
-    views: Views, row: Notification, declared: Declared, *, now: int, when: Callable[[int], str] = iso
+    views: Views, row: Notification, declared: Declared, rules: Rules, *, now: int, when: Callable[[int], str] = iso
 ) -> Explanation:
     """Explain a notification: the life it stands for, what events did to it, and who handled it."""
     life = views.life(row.id)
     seen = views.member_views(row.id)
     told = Explanation(f"n{row.id}  {row.title}")
     told.add("Why it is there", _opening(row, life, declared, now))
+    opened = next((each for each in life if each.seq == row.opened_seq), None)
+    raised, rule = whyspoke.of_notification(row, opened, views, rules, when)
+    told.add("The rule that raised it", raised)
     newest = views.trace(row.seq) if row.silenced_by is not None else None
     quiet = whyshaped.quiet(row, newest.annotations if newest else {}, now, when)
     told.add("Why it is not in sight", quiet)
@@ -116,6 +133,7 @@ def of_notification(
         "state": row.agent_state,
         "agent": row.agent,
         "silenced_by": row.silenced_by,
+        "rule": rule or None,
         "seen_by": [view.member for view in seen if view.seen >= row.news],
         "sentences": _sentences(told),
     }
@@ -386,10 +404,11 @@ def _noted(annotations: Mapping[str, bytes], when: Callable[[int], str]) -> list
     lines: list[str] = []
     for slot, value in annotations.items():
         if slot == whyshaped.SLOT:
-            lines += whyshaped.sentences(value, when)
-        elif slot.startswith(whyshaped.SHADOW):
-            lines += whyshaped.sentences(value, when, would=slot.removeprefix(whyshaped.SHADOW))
-        else:
+            lines += whyshaped.silenced(value, when)
+        elif slot.startswith(SKIPPED):
+            passed = orjson.loads(value)
+            lines += [f"{slot.removeprefix(SKIPPED)} went on without {name}: {_cut(why)}." for name, why in passed.items()]
+        elif not whyshaped.shadowed(slot):
             lines.append(_said(slot, value))
     return lines
 

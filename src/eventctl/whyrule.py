@@ -43,6 +43,9 @@ _UNSEEN = frozenset({"projection"})
 """Slots of stages that come after shaping."""
 
 
+_IDLE = ("not_installed", "another", "not_enabled", "disabled")
+
+
 class Check(NamedTuple):
     """One condition: `holds` is None where it is neither met nor broken. `reason` is it in half a sentence, where it is broken."""
 
@@ -87,6 +90,11 @@ class Asked:
         rule = self.found.manifest.rule
         assert rule is not None  # noqa: S101 - only rules are asked about
         return rule
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody runs it today."""
+        return any(code in _IDLE for code, _ in self.standing)
 
     @property
     def pipelines(self) -> tuple[str, ...]:
@@ -166,9 +174,10 @@ def explain(store: Store, trace: Trace, asked: Asked, when: When) -> Answer:
     if record.kind == "event":
         facts = asked.facts(record, annotations)
         condition = terms(asked.rule.when, facts) if asked.rule.when else []
-        if asked.rule.window is None:
+        kind = asked.rule.window.kind if asked.rule.window else ""
+        if not kind or (asked.rule.when and kind != "inhibit"):
             checks.append(_condition(asked.rule, condition, facts))
-        elif all(check.holds is not False for check in checks):
+        if kind and all(check.holds is not False for check in checks):
             window = whywindow.stood(store, asked, record, facts, when)
             checks.append(Check("window", window.matched, "", window.reason))
         checks += _effects(asked, record, when)
@@ -177,7 +186,7 @@ def explain(store: Store, trace: Trace, asked: Asked, when: When) -> Answer:
     answer = Answer(bool(did), broken is None, "")
     answer.verdict = _verdict(trace, asked, checks, broken, did, condition, when)
     answer.parts = [
-        ("The rule", [*_head(asked), *(sentence for _, sentence in asked.standing), *_newer(asked, record, when)]),
+        ("The rule", [*_head(asked), *(f"{sentence}." for _, sentence in asked.standing), *_newer(asked, record, when)]),
         ("What it asked of the event", [check.sentence for check in checks if check.sentence]),
         ("The terms of `when`", [f"{term.sentence()}." for term in condition]),
         ("Its window", window.lines if window else []),
@@ -262,6 +271,8 @@ def _let_in(store: Store, trace: Trace, asked: Asked) -> list[Check]:
         return [Check("let_in", False, f"{reason[0].upper()}{reason[1:]}.", reason)]
     reached = {cursor.pipeline: cursor.pos for cursor, _ in store.views.cursors()}
     at = next((row.pos for row in trace.feed if row.why in ("accept", "release")), None)
+    if asked.idle:
+        return [Check("let_in", True, "The event was let in.")]
     checks = []
     for name in asked.pipelines:
         here, place = reached.get(name), trace.record.seq if name == LOG_PIPELINE else at
@@ -332,7 +343,7 @@ def _condition(rule: Rule, condition: Sequence[Term], facts: Facts) -> Check:
         holds = compiled(rule.when).holds(facts)
     except Unanswered as none:
         return Check("when", False, f"`when` has no answer: {none}.", f"`when` has no answer: {none}")
-    false = [term.sentence() for term in condition if not term.holds]
+    false = [term.sentence() for term in condition if term.value is False and not term.why]
     return Check("when", holds, f"`when` is {'true' if holds else 'false'}.", " and ".join(false) or f"`{rule.when}` is false")
 
 
@@ -370,13 +381,13 @@ def _verdict(
     over = next((check.reason for check in checks if check.name == "then"), "")
     if over:
         return f"It did not match: {over}. Now it would: {held}."
-    off = ", and ".join(sentence.rstrip(".") for code, sentence in asked.standing if code != "shadow")
+    off = ", and ".join(sentence for code, sentence in asked.standing if code != "shadow")
     if off:
         return f"It would match ({held}), and did not: {off[0].lower()}{off[1:]}."
+    if asked.ruling is not None and not asked.rule.set and not trace.notifications:
+        return f"It matched ({held}), and had nothing to keep quiet: the event opened or changed no notification."
     if newer:
-        return f"It would match now ({held}), and did not then: its file was changed at {when(asked.changed)}, after the event."
-    if asked.ruling is not None and not asked.rule.set:
-        return f"It matched ({held}), and had nothing to keep quiet: the event opened or changed no notification of its own."
+        return f"It would match now ({held}), and did not then{newer}."
     return f"It would match now ({held}), and nothing shows that it did then: it may have been put there after the event."
 
 

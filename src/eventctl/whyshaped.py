@@ -17,9 +17,21 @@ SHADOW = "shadow:"
 When = Callable[[int], str]
 
 
-def sentences(value: bytes, when: When, *, would: str = "") -> list[str]:
-    """One sentence for each thing that was done, or, with the name of a rule in shadow mode, that it would have done."""
-    return [_sentence(each if not would else {"rule": would, **each}, when, shadow=bool(would)) for each in orjson.loads(value)]
+def silenced(value: bytes, when: When) -> list[str]:
+    """One sentence for each silence that kept an event quiet; what rules did is said by `whyspoke`."""
+    return [sentence(each, when) for each in orjson.loads(value) if "rule" not in each]
+
+
+def shadowed(slot: str) -> str:
+    """The rule that says in this slot what it would have done (`big`, `ada/big`); "" for another slot."""
+    owner, slash, name = slot.rpartition("/")
+    return (
+        f"{owner}{slash}{name.removeprefix(SHADOW)}"
+        if name.startswith(SHADOW)
+        else slot[len(SHADOW) :]
+        if slot.startswith(SHADOW)
+        else ""
+    )
 
 
 def quiet(row: Notification, annotations: Mapping[str, bytes], now: int, when: When) -> list[str]:
@@ -32,17 +44,18 @@ def quiet(row: Notification, annotations: Mapping[str, bytes], now: int, when: W
     noted = orjson.loads(annotations[SLOT]) if SLOT in annotations else []
     own = [each for each in noted if by in (each.get("silence"), f"rule:{each.get('rule')}") and each["effect"] == "silence"]
     if own:
-        return [_sentence(own[0], when)]
+        return [sentence(own[0], when)]
     end = "" if until >= FOREVER else f" until {when(until)}"
     return [f"{by.removeprefix('rule:')} keeps it quiet{end}."]
 
 
-def _sentence(said: Mapping[str, Any], when: When, *, shadow: bool = False) -> str:
+def sentence(said: Mapping[str, Any], when: When, *, shadow: bool = False) -> str:
+    """What one rule or silence did to an event; `shadow` says that it only would have."""
     who = f"The rule {said['rule']}" if "rule" in said else f"The silence {said.get('silence')}, set by {said.get('by')},"
     values: dict[str, Any] = said.get("values") or {}
     counted = f", having counted {values['count']} since {when(parse_iso(values['since']))}" if "count" in values else ""
     if shadow:
-        return f"{who} is in shadow mode; it would have: {said['effect']}{counted}."
+        return f"{who} is in shadow mode; it would have done [{said['effect']}]{counted}."
     if said["effect"] == "set":
         before, after = values["level"]
         return f"{who} set its level to {_level(after)}; it was {_level(before)}{counted}."

@@ -107,17 +107,14 @@ def stood(store: Store, rule: Counting, row: LogRow, facts: Facts, when: When) -
         **_told(there),
     }
     matched, reason = _said(rule.rule, signals, step, there, replay.lasting, row, when)
-    if was and not there.late:
-        lines.append(f"The event counted as {' and '.join(_AS.get(name, name) for name in was)}.")
+    if set(was) - {"counts"} and not there.late:
+        lines.append(f"The event counted as {' and '.join(f'`{name}`' for name in was if name != 'counts')}.")
     lines.append(f"{reason[0].upper()}{reason[1:]}.")
     if replay.bounded:
         lines.append(
             f"Only the newest {REPLAY_MAX:,} events before it were looked at: with more, the window may have stood higher."
         )
     return Stood(matched, reason, lines, told | {"matched": matched, "reason": reason})
-
-
-_AS = {"counts": "one that `when` chooses"}
 
 
 def _end(lines: list[str], told: dict[str, Any], reason: str) -> Stood:
@@ -260,24 +257,33 @@ def _absence(window: Window, signals: Signals, step: Step, there: Standing, when
 
 
 def _rate(window: Window, signals: Signals, step: Step, there: Standing, when: When) -> tuple[bool, str]:
-    if there.count is None:
-        return False, f"{quoted(signals.value)} is no number that it can compare"
+    if isinstance(signals.value, bool) or not isinstance(signals.value, int | float):
+        return False, f"{quoted(signals.value)} is no number that it could compare"
     unit = " percent" if window.percent is not None else ""
-    said = f"the value went from {quoted(there.before)} to {quoted(there.value)}, by {there.count:g}{unit} of {there.needed:g}{unit}"
+    fired = step.fired
+    if fired is not None and (there.count is None or abs(there.count) < abs(fired.value)):
+        return True, f"it came in late, and a value after its time differs by {fired.value:g} of {there.needed:g}{unit}"
+    if there.count is None:
+        return False, f"its value is {quoted(there.value)}, and there is none of the {format_duration(window.within)} before"
+    said = f"its value went from {quoted(there.before)} to {quoted(there.value)}, by {there.count:g} of {there.needed:g}{unit}"
     said += f" within {format_duration(window.within)}"
-    if step.fired is not None:
+    if fired is not None:
         return True, said
     return False, f"{said}, and the rule had spoken before: it does once, until it was calm" if there.spoken else said
 
 
 def _flap(window: Window, signals: Signals, step: Step, there: Standing, when: When) -> tuple[bool, str]:
     if there.before is None:
-        return False, f"it is the first value of its key, {quoted(there.value)}"
-    change = (
-        "did not change" if there.before == there.value else f"changed from {quoted(there.before)} to {quoted(there.value)}"
-    )
-    said = f"the value {change}; {there.count} of {there.needed} changes within {format_duration(window.within)}"
+        return False, f"it is the first of its key, with the value {_short(there.value)}"
+    same = there.before == there.value
+    change = f"stayed {_short(there.value)}" if same else f"went from {_short(there.before)} to {_short(there.value)}"
+    said = f"its value {change}; {there.count} of {there.needed} changes within {format_duration(window.within)}"
     return (True, f"{said}: quiet until {when(step.muted)}") if step.muted is not None else (False, said)
+
+
+def _short(text: str) -> str:
+    """A value as a flap remembers it: text as it is, all else as JSON."""
+    return text if text in ("true", "false", "null") or text.lstrip("-").isdigit() else quoted(text)
 
 
 def _inhibit(window: Window, signals: Signals, step: Step, there: Standing, when: When) -> tuple[bool, str]:

@@ -22,6 +22,7 @@ from eventctl.cli.why import show
 from eventctl.cli.wiring import catalog_of
 from eventctl.declared import Declared
 from eventctl.why import of_notification, of_record
+from eventctl.whyspoke import Rules
 
 COUNT = 10_000
 PIECES = [
@@ -140,12 +141,12 @@ def test_each_one_explained_is_clean(workspace, session):
     declared = Declared.of(catalog_of(session))
     out, err = io.StringIO(), io.StringIO()
     with session.reading() as store, redirect_stdout(out), redirect_stderr(err):
-        screen = Screen(session)
+        screen, rules = Screen(session), Rules(store.units, lambda: catalog_of(session))
         for seq in range(1, store.tail("log") + 1):
             trace = store.views.trace(seq)
-            show(screen, of_record(store.views, trace, declared, now=session.now(), running=False))
+            show(screen, of_record(store.views, trace, declared, rules, now=session.now(), running=False))
         for item in store.views.inbox(_everything(), limit=1_000).items:
-            show(screen, of_notification(store.views, item.notification, declared, now=session.now()))
+            show(screen, of_notification(store.views, item.notification, declared, rules, now=session.now()))
     clean(out.getvalue())
     clean(err.getvalue())
     assert out.getvalue().count("Where it came from") > COUNT * 0.9

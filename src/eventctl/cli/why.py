@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,13 +17,15 @@ from eventctl.errors import NotFound
 from eventctl.store import Store
 from eventctl.times import iso
 from eventctl.why import Explanation, of_notification, of_record
+from eventctl.whyspoke import Rules
+
+if TYPE_CHECKING:
+    from eventctl.catalog import Catalog
 
 
 @click.command(cls=Verb, short_help="Explain a record or a notification, or why there is none.")
 @click.argument("given", metavar="ID", shell_complete=ids.ANY)
-@click.option(
-    "--rule", metavar="ID|PATH", shell_complete=ids.CARTRIDGES, help="Why this rule matched the record, or did not."
-)
+@click.option("--rule", metavar="ID|PATH", shell_complete=ids.CARTRIDGES, help="Why this rule matched the record, or did not.")
 @json_option
 @click.pass_obj
 def why(session: Session, /, given: str, rule: str | None, as_json: bool) -> None:
@@ -63,14 +66,16 @@ def show(screen: Screen, told: Explanation) -> None:
 def _explain(session: Session, store: Store, given: str, when: Callable[[int], str]) -> Explanation:
     short = parse(given)
     declared = _declared(session, store)
+    rules = _rules(session, store)
     if short and short[0] == "n":
-        return of_notification(store.views, notification(store.views, given), declared, now=session.now(), when=when)
-    row = record(store.views, given)
-    trace = store.views.trace(row.seq)
+        row = notification(store.views, given)
+        return of_notification(store.views, row, declared, rules, now=session.now(), when=when)
+    found = record(store.views, given)
+    trace = store.views.trace(found.seq)
     if trace is None:
-        raise NotFound(f"e{row.seq} has just been trimmed from the log")
+        raise NotFound(f"e{found.seq} has just been trimmed from the log")
     running = client.run_info(session.paths()) is not None
-    return of_record(store.views, trace, declared, now=session.now(), running=running, when=when)
+    return of_record(store.views, trace, declared, rules, now=session.now(), running=running, when=when)
 
 
 def _asked(session: Session, store: Store, given: str, rule: str, when: Callable[[int], str]) -> Explanation:
@@ -95,6 +100,15 @@ def _asked(session: Session, store: Store, given: str, rule: str, when: Callable
         "sentences": [{"about": part.heading, "lines": part.lines} for part in told.parts],
     }
     return told
+
+
+def _rules(session: Session, store: Store) -> Rules:
+    def catalog() -> Catalog:
+        from eventctl.cli.wiring import catalog_of
+
+        return catalog_of(session)
+
+    return Rules(store.units, catalog)
 
 
 def _declared(session: Session, store: Store) -> Declared:

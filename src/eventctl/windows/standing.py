@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from eventctl.windows.pairs import too_late
 from eventctl.windows.steps import BEHIND, PARTS, Signals, State, Step, quarter
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from eventctl.rule import Window
 
 
-class Standing(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Standing:
     """`count` of `needed` (events, distinct values, changes, or by how much a number went; None where nothing is counted).
 
     From `since` to `until`, microseconds of event time; of a wait, `until` is when it is over. `spoken` is that what is needed was
@@ -85,21 +87,22 @@ def _absence(window: Window, before: State | None, signals: Signals, step: Step,
 
 def _rate(window: Window, before: State | None, signals: Signals, step: Step, at: int) -> Standing:
     """By how much the number went since the lowest, or for a fall the highest, of its quarter and the three before."""
-    state = step.state or {}
-    wanted = window.change if window.percent is None else window.percent
-    rises = (wanted or 0) > 0
-    place = state["newest"] - at // quarter(window)
-    inside = [(number, cell) for number, cell in enumerate(state["cells"][place : place + PARTS]) if cell]
+    wanted = (window.change if window.percent is None else window.percent) or 0
+    bucket = at // quarter(window)
+    cells = {before["newest"] - place: cell for place, cell in enumerate(before["cells"]) if cell} if before else {}
+    inside = {number: cell for number, cell in cells.items() if bucket - PARTS < number <= bucket}
     if not inside:
-        return Standing(None, wanted)
-    oldest, base = (
-        min((cell[0], -number) for number, cell in inside) if rises else max((cell[1], number) for number, cell in inside)
-    )[::-1]
+        return Standing(None, wanted, value=signals.value)
+    base, number = (
+        min((cell[0], number) for number, cell in inside.items())
+        if wanted > 0
+        else max((cell[1], number) for number, cell in inside.items())
+    )
     change: float = signals.value - base
     if window.percent is not None:
         change = change / base * 100 if base > 0 else 0
-    since = (at // quarter(window) - abs(oldest)) * quarter(window)
-    enough = change >= (wanted or 0) if rises else change <= (wanted or 0)
+    enough = change >= wanted if wanted > 0 else change <= wanted
+    since = number * quarter(window)
     return Standing(round(change, 6), wanted, since, at, enough and step.fired is None, value=signals.value, before=base)
 
 
