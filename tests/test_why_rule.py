@@ -182,21 +182,19 @@ def test_an_event_that_follows_from_the_rule_is_no_reason_for_it(tmp_path: Path)
 
 
 def test_an_event_that_was_dropped_never_came_to_it(tmp_path: Path) -> None:
-    with day(tmp_path, many=THREE) as here:
-        first = here.ws.emit(SOLD, "till", {}, id="x").seq
-        here.ws.run_until_idle()
-        again = here.ws.emit(SOLD, "till", {}, id="x").seq
-        here.ws.run_until_idle()
-        assert "its window stood at 1 of 3" in verdict(here, tmp_path, first, "many")
-        assert f"the event did not come to it: dropped at dedup (duplicate of e{first})" in verdict(
-            here, tmp_path, again, "many"
-        )
+    text = f'id = "jobs"\nsummary = "A rule."\nconsumes = ["job.failed"]\n{THREE}'
+    with day(tmp_path, jobs=text) as here:
+        first, again = (here.says({"job": "x", "run": "1"}, event="job.failed") for _ in range(2))
+        assert "its window stood at 1 of 3" in verdict(here, tmp_path, first, "jobs")
+        said = verdict(here, tmp_path, again, "jobs")
+    assert said.startswith("It did not match: the event did not come to it: dropped at dedup")
+    assert f"duplicate of e{first}" in said
 
 
 def test_what_nobody_has_come_to_yet_is_not_taken_for_no_match(tmp_path: Path) -> None:
     with day(tmp_path, big=BIG) as here:
         seq = here.ws.emit(SOLD, "till", {"spent": 12000, "name": "x"}).seq
-        assert "It did not match: system has not come to the event yet." == verdict(here, tmp_path, seq, "big")
+        assert "It did not match: the system pipeline has not come to the event yet." == verdict(here, tmp_path, seq, "big")
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------------

@@ -271,6 +271,9 @@ def _let_in(store: Store, trace: Trace, asked: Asked) -> list[Check]:
         return [Check("let_in", False, f"{reason[0].upper()}{reason[1:]}.", reason)]
     reached = {cursor.pipeline: cursor.pos for cursor, _ in store.views.cursors()}
     at = next((row.pos for row in trace.feed if row.why in ("accept", "release")), None)
+    if reached.get(LOG_PIPELINE, 0) < trace.record.seq:
+        reason = "the system pipeline has not come to the event yet"
+        return [Check("let_in", False, f"{reason[0].upper()}{reason[1:]}.", reason)]
     if asked.idle:
         return [Check("let_in", True, "The event was let in.")]
     checks = []
