@@ -40,12 +40,13 @@ WORKSPACE, MEMBERS = "workspace", "members"
 class Composition:
     """The plans by pipeline (only those that have a cartridge), and what was left out of them and why.
 
-    `shaping` are the rules that the system pipeline runs, as data.
+    `shaping` are the rules that the system pipeline runs, as data, `shaping_units` their files.
     """
 
     plans: dict[str, Plan] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     shaping: list[Shaper] = field(default_factory=list)
+    shaping_units: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class _Composing:
         self._library: dict[str, Found] = {}
         self._problems: list[Problem] = []
         self._shaping: list[Shaper] = []
+        self._shaping_units: set[str] = set()
         self._shared = Shared()
         self._rules = RuleCheck(catalog)
         self._owners = {found.manifest.id: found.owner for found in scan.found if found.scope == "domain"}
@@ -146,7 +148,9 @@ class _Composing:
                 cartridges.setdefault(node.id, cartridge)
             if graph.levels:
                 plans[pipeline] = Plan(pipeline, list(cartridges.values()), graph)
-        return Composition(plans, list(dict.fromkeys([*self._scan.problems, *self._problems])), self._shaping)
+        return Composition(
+            plans, list(dict.fromkeys([*self._scan.problems, *self._problems])), self._shaping, frozenset(self._shaping_units)
+        )
 
     def _shelve(self, found: Found) -> None:
         name = found.manifest.id
@@ -210,6 +214,7 @@ class _Composing:
                 continue
             if found.manifest.rule is not None and found.manifest.rule.shaping:
                 self._shaping.append(_shaper(place, found))
+                self._shaping_units.add(found.path)
                 continue
             cartridge = _instance(place, found, settings, self._shared)
             members.standing.append((_node(found, cartridge), cartridge))

@@ -32,6 +32,34 @@ def test_a_new_rule_is_in_order_waits_in_the_shadow_and_says_what_it_would_do(fa
     assert ("notify", "job.failed from cron") == (deed["effect"], deed["title"])
 
 
+QUIET = """\
+id       = "quiet"
+summary  = "Keeps previews down."
+consumes = ["shop.**"]
+[set]
+level = "infrastructure"
+"""
+
+
+def test_a_shaping_rule_runs_in_the_system_pipeline_where_it_is_enabled_and_else_nowhere(face):
+    file = face.root / "cartridges/quiet.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(QUIET)
+
+    def places() -> tuple[list[str], list[str]]:
+        shown = orjson.loads(face("cartridge", "show", "quiet", "--json").stdout)["runs"]
+        (listed,) = (
+            each for each in orjson.loads(face("cartridge", "list", "--json").stdout)["items"] if each["id"] == "quiet"
+        )
+        return [each["pipeline"] for each in shown], listed["pipelines"]
+
+    assert ([], []) == places()
+    assert "nothing (library)" in face("cartridge", "list").stdout
+    (face.root / "eventctl.toml").write_text("[enable]\nquiet = {}\n")
+    assert (["system"], ["system"]) == places()
+    assert "runs in   system" in face("cartridge", "show", "quiet").stdout
+
+
 def test_a_rule_that_cannot_be_is_not_written(face):
     face("cartridge", "new", "Not A Name", "--rule", code=78)
     assert [] == list((face.root / "cartridges").iterdir())

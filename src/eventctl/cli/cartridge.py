@@ -15,7 +15,7 @@ from eventctl.cli.params import PATTERN
 from eventctl.cli.render import Cell, Screen, count, document, json_text, listing
 from eventctl.cli.session import Lister, Session, json_option
 from eventctl.errors import Conflict, Misconfigured, NotFound, Problem, UsageError
-from eventctl.store import Unit
+from eventctl.store import LOG_PIPELINE, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -322,7 +322,7 @@ def _mistakes(path: Path, shown: str = "") -> list[Problem]:
 
 def _runs(composed: Composition) -> dict[str, list[str]]:
     """A cartridge's path -> the pipelines that run it."""
-    runs: dict[str, list[str]] = {}
+    runs = {path: [LOG_PIPELINE] for path in composed.shaping_units}
     for name, plan in composed.plans.items():
         for each in plan:
             runs.setdefault(each.unit, []).append(name)
@@ -349,8 +349,6 @@ def _row(found: Found, runs: list[str], broken: str) -> list[object]:
     if broken and not runs:
         return [found.manifest.id, Cell("nothing (broken)", fg="red"), broken]
     rule = found.manifest.rule
-    if rule is not None and rule.shaping and not runs:
-        runs = ["system"]
     in_shadow = " (shadow)" if rule is not None and rule.mode == "shadow" else ""
     place = ", ".join(runs) + in_shadow if runs else Cell(f"nothing ({found.scope})", dim=True)
     return [found.manifest.id, place, found.manifest.summary]

@@ -9,7 +9,7 @@ import orjson
 
 from eventctl import manifest as manifests
 from eventctl.cli.render import Screen
-from eventctl.store import Unit
+from eventctl.store import LOG_PIPELINE, Unit
 from eventctl.times import format_duration
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Card(NamedTuple):
 
 def places_of(path: str, composed: Composition) -> list[Place]:
     """Where the cartridge of this path runs."""
-    return [
+    shaping = [Place(LOG_PIPELINE, 0, {})] if path in composed.shaping_units else []
+    return shaping + [
         Place(name, plan.level(each.id), {key: _written(value) for key, value in each.settings.items()})
         for name, plan in composed.plans.items()
         for each in plan
@@ -69,7 +70,9 @@ def show(screen: Screen, card: Card) -> None:
     screen.title(f"{given.id}  {given.version}")
     screen.sentence(given.summary)
     screen.line()
-    runs = ", ".join(f"{place.pipeline} (level {place.level})" for place in card.places)
+    runs = ", ".join(
+        place.pipeline if place.pipeline == LOG_PIPELINE else f"{place.pipeline} (level {place.level})" for place in card.places
+    )
     screen.fields(
         [
             ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit)), ("runs in", runs or "nothing"),
