@@ -92,7 +92,9 @@ def of_record(
     told.add("Why it is not in sight", _out_of_sight(views, trace, now, when))
     if not trace.notifications:
         told.missing = _no_notification(trace, declared, cursors, running=running)
-        told.add("Why there is no notification", [told.missing[1]])
+        notices = [f"e{child.seq}" for child in trace.children if child.type == whyspoke.NOTICE]
+        rules_tell = [f"What it caused tells of it: see {', '.join(notices[:SHOWN_MAX])}."] if notices else []
+        told.add("Why there is no notification", [told.missing[1], *rules_tell])
     told.next_steps = _next_steps(trace, told.missing, running=running)
     told.facts = {**_record_facts(trace, told), "rules": [spoke.facts for spoke in matched]}
     return told

@@ -257,7 +257,8 @@ def _reaches(store: Store, trace: Trace, asked: Asked, when: When) -> list[Check
 def _consumed(type_: str, consumes: Sequence[str]) -> Check:
     found = [pattern for pattern in consumes if matches(pattern, type_)]
     if found:
-        return Check("consumes", True, f"It consumes {type_}: {found[0]}.")
+        by = "" if found[0] == type_ else f", by the pattern {found[0]}"
+        return Check("consumes", True, f"It consumes {type_}{by}.")
     near = get_close_matches(type_, consumes, n=1, cutoff=0.0)
     reason = f"it does not consume {type_}" + (f"; the nearest that it names is {near[0]}" if near else "")
     return Check("consumes", False, f"{reason[0].upper()}{reason[1:]}.", reason)
