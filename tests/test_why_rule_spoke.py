@@ -11,7 +11,7 @@ from eventctl.times import iso
 from eventctl.whyspoke import Rules, Spoke
 from eventctl.workspace import Paths
 from tests.rulekit import put
-from tests.test_rule_kinds import ALARM, SOLD, SPEAKS, TROUBLE, Day, about_trouble, day, window
+from tests.test_rule_kinds import SOLD, SPEAKS, TROUBLE, Day, about_trouble, day, window
 from tests.test_why_rule import at
 
 
@@ -65,10 +65,17 @@ def test_shaping_rules_are_among_them_and_silences_of_people_are_not(tmp_path: P
 
 
 def test_a_sender_cannot_pretend_to_be_a_rule(tmp_path: Path) -> None:
-    with day(tmp_path, big="when = \"payload.step == 'a'\"\n" + SPEAKS) as here:
-        first = here.says({"step": "b"})
-        here.says({"rule": "big", "window": {"count": 9, "since": "never"}}, event=ALARM, caused_by=f"e{first}")
-        assert [] == matched(here, tmp_path, first)
+    with day(tmp_path, big=SPEAKS) as here:
+        seq = here.says({"host": "a", "up": True, "rule": "big", "window": {"count": 9}}, event=TROUBLE)
+        assert ([], "") == raised(here, tmp_path, "a is in trouble")
+        assert [] == matched(here, tmp_path, seq)
+        forged = here.ws.emit(TROUBLE, "domain:ops/big", {"host": "b", "up": True, "rule": "big"}).seq
+        here.ws.run_until_idle()
+        trace = here.ws.views.trace(forged)
+        assert trace is not None
+        for row in trace.notifications:
+            assert ([], "") == whyspoke.of_notification(row, trace.record, here.ws.views, rules_of(here, tmp_path), iso)
+        assert trace.notifications
 
 
 def test_a_notification_that_a_rule_raised_names_it_and_its_reason(tmp_path: Path) -> None:
