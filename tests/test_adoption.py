@@ -86,7 +86,7 @@ def file(tmp_path):
     return made
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(PAYLOADS, min_size=1, max_size=6), st.booleans())
 def test_an_adopted_declaration_takes_every_event_that_it_was_made_of(payloads, fresh):
     with tempfile.TemporaryDirectory() as folder:

@@ -35,7 +35,7 @@ def fits(made, value) -> bool:
     return Draft202012Validator(made).is_valid(value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SHAPES, SHAPES, SHAPES)
 def test_merging_does_not_depend_on_order_grouping_or_repetition(one, other, third):
     assert merge(one, other) == merge(other, one)
@@ -45,7 +45,7 @@ def test_merging_does_not_depend_on_order_grouping_or_repetition(one, other, thi
     assert merge(one, NOTHING) == one
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(PAYLOADS, min_size=1, max_size=8))
 def test_a_schema_takes_every_value_that_it_was_inferred_from(payloads):
     shape = reduce(merge, map(observe, payloads))
@@ -57,7 +57,7 @@ def test_a_schema_takes_every_value_that_it_was_inferred_from(payloads):
             assert [] == list(drifts(made, payload))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(PAYLOADS, min_size=1, max_size=6), st.randoms())
 def test_a_schema_is_the_same_whatever_came_first(payloads, random):
     import json
