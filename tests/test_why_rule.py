@@ -394,3 +394,36 @@ def test_code_is_not_asked_and_an_unknown_rule_has_a_suggestion(tmp_path: Path) 
         with pytest.raises(NotFound) as unknown:
             ask(here, tmp_path, seq, "mny")
     assert "did you mean 'many'?" == unknown.value.hint
+
+
+def test_annotations_are_those_that_the_rule_saw(tmp_path: Path) -> None:
+    early = '[annotate]\nslot = "size"\nvalue = "{payload.size}"\n'
+    late = (
+        f'id = "late"\nsummary = "A rule."\nconsumes = ["{SOLD}"]\nafter = ["early"]\nwhen = "annotations.size > 5.0"\n{SPEAKS}'
+    )
+    with day(tmp_path, early=early, late=late) as here:
+        small, large = (here.says({"size": size}) for size in (1, 9))
+        assert "It did not match: `annotations.size > 5.0` is false (annotations.size is 1)." == verdict(
+            here, tmp_path, small, "late"
+        )
+        assert "It matched: `annotations.size > 5.0` is true (annotations.size is 9)." == verdict(here, tmp_path, large, "late")
+
+
+def test_a_record_that_is_no_event_is_nothing_to_a_rule(tmp_path: Path) -> None:
+    with day(tmp_path, wait=window("absence", expect="\"payload.step == 'a'\"")) as here:
+        here.says({"step": "a"})
+        here.passes(30)
+        log = here.ws.store.read_log(0, 100)
+        timer = next(row.seq for row in log if row.kind == "timer")
+        assert "It did not match: it is a timer, no event." == verdict(here, tmp_path, timer, "wait")
+
+
+def test_a_level_that_was_set_before_is_the_one_that_a_later_shaping_rule_saw(tmp_path: Path) -> None:
+    rules = {
+        "a_level": about_trouble("a-level") + '[set]\nlevel = "workflow"\n',
+        "b_quiet": about_trouble("b-quiet") + 'when = "level == 2"\n[silence]\nfor = "1h"\nreason = "calm"\n',
+    }
+    with day(tmp_path, **rules) as here:
+        assert "It matched: `level == 2` is true (level is 2)." == verdict(
+            here, tmp_path, here.troubled("a", up=True), "b-quiet"
+        )
