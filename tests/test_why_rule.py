@@ -409,13 +409,14 @@ def test_annotations_are_those_that_the_rule_saw(tmp_path: Path) -> None:
         assert "It matched: `annotations.size > 5.0` is true (annotations.size is 9)." == verdict(here, tmp_path, large, "late")
 
 
-def test_a_record_that_is_no_event_is_nothing_to_a_rule(tmp_path: Path) -> None:
-    with day(tmp_path, wait=window("absence", expect="\"payload.step == 'a'\"")) as here:
+def test_a_timer_is_the_moment_of_an_absence_and_nothing_to_other_rules(tmp_path: Path) -> None:
+    with day(tmp_path, wait=window("absence", expect="\"payload.step == 'a'\""), many=THREE) as here:
         here.says({"step": "a"})
         here.passes(30)
-        log = here.ws.store.read_log(0, 100)
-        timer = next(row.seq for row in log if row.kind == "timer")
-        assert "It did not match: it is a timer, no event." == verdict(here, tmp_path, timer, "wait")
+        timer = next(row.seq for row in here.ws.store.read_log(0, 100) if row.kind == "timer")
+        said = [verdict(here, tmp_path, timer, rule) for rule in ("wait", "many")]
+    assert "It matched: the moment that its window waited for came, and what was expected had not." == said[0]
+    assert "It did not match: it is a timer, no event." == said[1]
 
 
 def test_a_level_that_was_set_before_is_the_one_that_a_later_shaping_rule_saw(tmp_path: Path) -> None:

@@ -245,6 +245,9 @@ def _newer(asked: Asked, record: LogRow, when: When) -> list[str]:
 def _reaches(store: Store, trace: Trace, asked: Asked, when: When) -> list[Check]:
     """What has to be so before the rule is asked."""
     record = trace.record
+    if record.kind == "timer" and done(trace, asked):
+        reason = "the moment that its window waited for came, and what was expected had not"
+        return [Check("window", True, f"{reason[0].upper()}{reason[1:]}.", reason)]
     if record.kind != "event":
         return [Check("event", False, f"It is a {record.kind}: rules look at events only.", f"it is a {record.kind}, no event")]
     checks = [_consumed(record.type, asked.consumes), *_let_in(store, trace, asked)]
