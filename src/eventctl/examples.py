@@ -45,6 +45,7 @@ START = "2026-01-05T12:00:00Z"
 """When the first event comes in, if the example does not say; the others follow a second apart."""
 
 PRINCIPAL = "cli:example"
+TOPS = ("cartridges", "company", "personal")
 SHOWN = ("title", "level", "audience", "type", "entity", "actionable", "agent_state", "domain", "life", "silenced_by")
 """The fields of a notification that an example may name."""
 
@@ -231,9 +232,13 @@ def _text(value: Any) -> str:
 
 
 def every(root: Path) -> list[tuple[Path, Path]]:
-    """(cartridge, file of examples) of every cartridge below a folder of a workspace."""
+    """(cartridge, file of examples) of every cartridge of a workspace."""
+    return [pair for top in TOPS for pair in _below(root / top)]
+
+
+def _below(folder: Path) -> list[tuple[Path, Path]]:
     found = []
-    for path in sorted({*root.rglob("*.py"), *root.rglob("*.toml")}):
+    for path in sorted({*folder.rglob("*.py"), *folder.rglob("*.toml")}):
         unit = path.parent if path.name == MANIFEST else path
         if path.name.endswith(EXAMPLES[0]) or (path.name == "cartridge.py") or "cartridges" not in path.parts:
             continue

@@ -30,8 +30,6 @@ from eventctl.workspace import CONFIG, at
 if TYPE_CHECKING:
     import pytest
 
-TOPS = ("cartridges", "company", "personal")
-
 
 class Failed(AssertionError):
     """An example does not hold; the message says where."""
@@ -63,7 +61,7 @@ class Case(NamedTuple):
 def examples(workspace: str | os.PathLike[str]) -> list[Case]:
     """Every example of the cartridges in a workspace."""
     root = Path(workspace).resolve()
-    return [Case(root, unit, file) for top in TOPS for unit, file in reading.every(root / top)]
+    return [Case(root, unit, file) for unit, file in reading.every(root)]
 
 
 def _lines(result: Result) -> Iterator[str]:

@@ -36,7 +36,7 @@ def cartridge_test(session: Session, /, path: Path | None, as_json: bool) -> Non
     house = house_of(session)
     stage = Stage(house, None)
     root = house.paths.root
-    chosen = [(path, file) for file in examples.of(path)] if path else _every(root)
+    chosen = [(path, file) for file in examples.of(path)] if path else examples.every(root)
     results, broken = list[tuple[Path, "Result | None", str]](), 0
     for unit, file in chosen:
         try:
@@ -80,12 +80,6 @@ def _tell(screen: Screen, name: str, result: Result | None, problem: str) -> Non
         screen.line(f"        {miss.what}")
         screen.line("          expected", miss.expected)
         screen.line("          found   ", miss.found)
-
-
-def _every(root: Path) -> list[tuple[Path, Path]]:
-    from eventctl import examples
-
-    return [pair for top in ("cartridges", "company", "personal") for pair in examples.every(root / top)]
 
 
 def _shown(file: Path, root: Path) -> str:
