@@ -25,7 +25,9 @@ CONTENT = [ROOT / top for top in ("cartridges", "company", "personal")]
 
 def cartridges() -> list[Path]:
     files = [file for top in CONTENT for file in sorted(top.rglob("*.py")) if file.name != "cartridge.py"]
-    files += [file for top in CONTENT for file in sorted(top.glob("**/cartridges/*.toml"))] + sorted(ROOT.glob("cartridges/*.toml"))
+    files += [file for top in CONTENT for file in sorted(top.glob("**/cartridges/*.toml"))] + sorted(
+        ROOT.glob("cartridges/*.toml")
+    )
     files = [file for file in files if not file.name.endswith(".examples.toml")]
     return files + [file.parent for top in CONTENT for file in sorted(top.rglob("cartridge.toml"))]
 

@@ -27,13 +27,12 @@ OnError = Literal["retry", "skip", "disable", "suspend"]
 """`suspend` is for rules without code: the event goes on, and the rule is switched off when it goes on like that."""
 
 
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Cartridge:
     """A cartridge as it runs in one pipeline: its rights, its settings, its code.
 
-    `key` holds the dotted fields of the event that its state belongs to, none when it has one for all. `unit` is the file that people know it by; `slots_in` stands
-    before its slots where many pipelines of one kind share an event (`ada/` for a member's).
+    `key` holds the dotted fields of the event that its state belongs to, none when it has one for all. `unit` is the file that
+    people know it by; `slots_in` stands before its slots where many pipelines of one kind share an event (`ada/` for a member's).
     """
 
     rights: Rights

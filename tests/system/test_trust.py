@@ -72,7 +72,9 @@ def test_a_domain_may_have_its_own_strictness():
 
 
 def test_a_channel_may_have_its_own_strictness_and_of_two_the_stricter_holds():
-    trust = Trust("standard", channels={"http": "strict", "redis": "permissive"}, domains={"lab": "permissive", "bank": "strict"})
+    trust = Trust(
+        "standard", channels={"http": "strict", "redis": "permissive"}, domains={"lab": "permissive", "bank": "strict"}
+    )
     assert "quarantine" == trust.judge(claim("http:x")).outcome
     assert "accept" == trust.judge(claim("redis:x")).outcome
     assert "flag" == trust.judge(claim("peer:x")).outcome
