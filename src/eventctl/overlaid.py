@@ -1,7 +1,7 @@
 """A store that is somebody else's below and one's own on top: reads what it has not been told from the source, writes to itself only.
 
-What a batch asks for is taken over from the source the first time, and from then on stands here, changed or not. The source is never
-written; it may be the store of a workspace that runs at this moment.
+What a batch asks for is taken over from the source the first time, and from then on stands here, changed or not. The source's timers
+are its runner's: only those that are set here come due. It is never written, and may be the store of a workspace that runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from eventctl.store import (
     Record,
     Snapshot,
     Store,
-    TimerRow,
     Unit,
 )
 
@@ -108,10 +107,6 @@ class Overlaid(MemoryStore):
     def due_retries(self, pipeline: str, now: int, *, limit: int) -> list[ExceptionRow]:
         """Of what came in here: the source's retries are its runner's."""
         return [row for row in super().due_retries(pipeline, now, limit=limit) if row.seq > self.base]
-
-    def due_timers(self, now: int, *, limit: int) -> list[TimerRow]:
-        """Those that were set here."""
-        return super().due_timers(now, limit=limit)
 
     def units(self) -> dict[str, Unit]:
         return {**self._source.units(), **super().units()}
