@@ -261,4 +261,5 @@ def _place(found: Found) -> tuple[str, str, str]:
 
 
 def _label(found: Found) -> str:
-    return f"{found.owner}/{found.manifest.id}" if found.owner else found.manifest.id
+    """The name of a shaping rule among all of them: only a member's begins with its owner."""
+    return f"{found.owner}/{found.manifest.id}" if found.scope == "personal" else found.manifest.id

@@ -60,6 +60,15 @@ def test_a_shaping_rule_runs_in_the_system_pipeline_where_it_is_enabled_and_else
     assert "runs in   system" in face("cartridge", "show", "quiet").stdout
 
 
+def test_what_a_domains_shaping_rule_would_do_in_the_shadow_is_told_by_a_backtest(face):
+    file = face.root / "company/domains/sales/cartridges/quiet.toml"
+    file.parent.mkdir(parents=True)
+    face("emit", "domain.sales.sold", "--source", "till")
+    face("run", "--until-idle")
+    file.write_text(QUIET.replace("shop.**", "domain.sales.*").replace("[set]", 'mode = "shadow"\n[set]'))
+    assert {"annotated": 1} == orjson.loads(face("cartridge", "backtest", str(file), "--json").stdout)["counts"]
+
+
 def test_a_rule_that_cannot_be_is_not_written(face):
     face("cartridge", "new", "Not A Name", "--rule", code=78)
     assert [] == list((face.root / "cartridges").iterdir())
