@@ -66,6 +66,25 @@ def append(connection: sqlite3.Connection, bodies: Sequence[bytes], batch: int) 
         connection.execute("COMMIT")
 
 
+def open_idempotent(path: Path, synchronous: str) -> sqlite3.Connection:
+    """A log by hand that keeps the least of what an append promises: a repeated identity is no second record, types can be read."""
+    connection = open_log(path, synchronous)
+    connection.executescript("""
+    CREATE TABLE record(seq INTEGER PRIMARY KEY, source TEXT, id TEXT, type TEXT, at INTEGER, body BLOB, UNIQUE(source, id));
+    CREATE INDEX record_type ON record(type, seq);
+    """)
+    return connection
+
+
+def append_idempotent(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], batch: int) -> None:
+    """An executemany per batch of (source, id, type, at, body)."""
+    statement = "INSERT OR IGNORE INTO record(source, id, type, at, body) VALUES(?,?,?,?,?)"
+    for start in range(0, len(rows), batch):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(statement, rows[start : start + batch])
+        connection.execute("COMMIT")
+
+
 def reopen(path: Path, synchronous: str) -> sqlite3.Connection:
     """A database that is there already."""
     connection = sqlite3.connect(path, isolation_level=None)

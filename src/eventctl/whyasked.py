@@ -81,7 +81,9 @@ def _sees(staged: Staged, found: Found) -> frozenset[str]:
     )
 
 
-def _standing(house: House, stage: Stage, found: Found, stands: Found | None, unit: Unit | None, off: str) -> Iterator[tuple[str, str]]:
+def _standing(
+    house: House, stage: Stage, found: Found, stands: Found | None, unit: Unit | None, off: str
+) -> Iterator[tuple[str, str]]:
     """What is unlike a rule that does its work, today."""
     if stands is None and (unit is None or unit.state == "active"):
         yield "not_installed", "It stands nowhere in the workspace: it is a file that nobody runs"
