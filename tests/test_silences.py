@@ -81,6 +81,49 @@ def test_a_silence_that_is_ended_gives_back_at_once_what_it_keeps():
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        {"type": "shop.**"},
+        {"source": "te*"},
+        {"entity": "svc/a"},
+        {"domain": "shop"},
+        {"when": "payload.env == 'prod' && annotations.size() >= 0"},
+    ],
+)
+def test_what_another_silence_is_about_stays_quiet_when_one_is_over_by_time_or_by_hand(other):
+    world = World()
+    short = hush(world, 2 * HOUR, type="shop.deploy.*")
+    longer = hush(world, 4 * HOUR, **other)
+    world.tell(FAILED, API, entity="svc/a", domain="shop")
+    assert f"s{longer}" == world.row(1).silenced_by
+    silences.end(world.store, longer, principal=ADA, now=world.now)
+    world.run()
+    world.wait(0)
+    assert (f"s{short}", START + 2 * HOUR, 0) == (world.row(1).silenced_by, world.row(1).silenced_until, world.row(1).news)
+    until = world.now + 3 * HOUR
+    last = hush(world, 3 * HOUR, **other)
+    world.wait(2 * HOUR + MINUTE)
+    assert (f"s{last}", until, 0) == (world.row(1).silenced_by, world.row(1).silenced_until, world.row(1).news)
+    target = MemoryStore()
+    assert rebuild(world.store, target, World().pipeline, batch=1).same
+    world.wait(HOUR)
+    assert (None, None, 1) == (world.row(1).silenced_by, world.row(1).silenced_until, world.row(1).news)
+
+
+def test_a_silence_that_is_about_something_else_or_of_a_member_keeps_nothing_that_is_back():
+    world = World()
+    number = hush(world, HOUR)
+    hush(world, 2 * HOUR, type="shop.ticket.*")
+    hush(world, 2 * HOUR, when="payload.missing == 1")
+    world.tell(FAILED, API)
+    hush(world, 2 * HOUR, who=BOB, member="bob", type="**")
+    silences.end(world.store, number, principal=ADA, now=world.now)
+    world.run()
+    world.wait(0)
+    assert (None, 1) == (world.row(1).silenced_by, world.row(1).news)
+
+
+@pytest.mark.parametrize(
     ("about", "kept"),
     [
         ({"type": "shop.deploy.*"}, True),

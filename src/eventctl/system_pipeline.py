@@ -184,11 +184,16 @@ class SystemPipeline:
         keys.lives[:] = dict.fromkeys(keys.lives)
 
     def read(self, batch: Batch, store: Store) -> Snapshot:
-        """What a batch must know: what it asks for, and then the groups that notifications of it are gathered in."""
+        """What a batch must know: what it asks for, then the groups and the newest events of the notifications that it found."""
         snapshot = store.snapshot(batch.keys)
         groups = hushing.groups(snapshot)
         if groups:
             snapshot.notifications.update(store.snapshot(Keys(notifications=groups)).notifications)
+        newest = hushing.newest(snapshot)
+        if newest:
+            told = store.snapshot(Keys(records=newest, annotations=newest))
+            snapshot.records.update(told.records)
+            snapshot.annotations.update(told.annotations)
         return snapshot
 
     def _decode(self, batch: Batch, rows: Sequence[LogRow], store: Store) -> None:
@@ -297,7 +302,7 @@ class SystemPipeline:
         elif isinstance(work, Due):
             if work.what == "silence":
                 shaping.fire(work)
-            projection.fire(work)
+            projection.fire(work, shaping.still)
         else:
             shaping.said(work)
 

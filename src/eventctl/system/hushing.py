@@ -1,11 +1,14 @@
 """Keeping rows quiet, gathering them, and bringing them back: what the projection does for silences and groups.
 
-silenced          no news, out of sight until then; an event that nothing silences brings it back, and so does the end
+silenced          no news, out of sight until then; an event that nothing silences brings it back, and so does the end, unless
+                  another silence is about it
 gathered          out of sight as long as its group lives; the group counts it, and is news in its place
 group resolved    by a person or by age: what it gathered follows, in a batch of its own
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import orjson
 
@@ -13,6 +16,7 @@ from eventctl import gathered
 from eventctl.catalog import Catalog
 from eventctl.moves import INBOX
 from eventctl.notification import Notification, Snooze
+from eventctl.silences import STANDING
 from eventctl.store import DUE_MAX, Keys, Operations, Snapshot, TimerRow
 from eventctl.system import Item, ageing
 from eventctl.system.due import Due
@@ -43,6 +47,15 @@ def groups(snapshot: Snapshot) -> list[int]:
     rows = (*snapshot.lives.values(), *snapshot.notifications.values(), *snapshot.due)
     found = {gathered.group_of(row) for row in rows if row.silenced_by is not None}
     return sorted(number for number in found if number is not None and number not in snapshot.notifications)
+
+
+def newest(snapshot: Snapshot) -> list[int]:
+    """The newest events of what may be quiet no more, to see whether another silence is about them; none where none stands."""
+    return [row.seq for row in snapshot.silenced] if snapshot.states.get(STANDING) else []
+
+
+Still = Callable[[Notification, int], Quiet | None]
+"""What else keeps a notification quiet at a moment."""
 
 
 class Hushing:
@@ -83,14 +96,14 @@ class Hushing:
             self._out.timers.append(TimerRow(INBOX, f"silence:group:{row.id}", at))
         return row._replace(silenced_by=None, silenced_until=None)
 
-    def fire(self, due: Due) -> None:
+    def fire(self, due: Due, still: Still) -> None:
         """Bring back what is quiet no more, or let it follow its group. Stands alone in its batch, so the snapshot holds it all."""
         group = self._rows.number(due.number) if due.who == "group" else None
         for row in self._found:
             if due.who == "group":
                 self._follow(row, group, due)
             else:
-                self._back(row, due)
+                self._back(row, due, still(row, due.moment) if _open(row) else None)
         if len(self._found) == DUE_MAX:
             self._out.timers.append(TimerRow(INBOX, due.key, due.moment + 1))
 
@@ -159,7 +172,11 @@ class Hushing:
             return group._replace(silenced_by=None, silenced_until=None, news=news + 1)
         return group
 
-    def _back(self, row: Notification, due: Due) -> None:
+    def _back(self, row: Notification, due: Due, still: Quiet | None) -> None:
+        if still is not None:
+            self._out.timers.append(TimerRow(INBOX, f"{QUIET}:{still.until}", still.until))
+            self._put(row._replace(silenced_by=still.by, silenced_until=still.until, changed_pos=due.seq))
+            return
         after = row._replace(silenced_by=None, silenced_until=None, changed_pos=due.seq)
         if _open(row):
             after = after._replace(news=row.news + 1, updated_at=due.moment)

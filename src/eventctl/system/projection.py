@@ -29,7 +29,7 @@ from eventctl.notification import Notification
 from eventctl.store import DUE_MAX, Keys, Operations, Snapshot, TimerRow
 from eventctl.system import Item, ageing, hushing
 from eventctl.system.due import Due
-from eventctl.system.hushing import Hushing
+from eventctl.system.hushing import Hushing, Still
 from eventctl.system.rows import Rows
 from eventctl.times import FOREVER
 
@@ -198,8 +198,8 @@ class ProjectionRun:
             after = self._hushing.shown(after, open_, item)
         self._rows.change(after._replace(due=ageing.due(after, item.entry)))
 
-    def fire(self, due: Due) -> None:
-        """Handle a timer of the inbox."""
+    def fire(self, due: Due, still: Still) -> None:
+        """Handle a timer of the inbox. `still` says what else keeps a notification quiet when one silence is over."""
         if due.what == ageing.KEY:
             self._sweep(due)
         elif due.what == "lease":
@@ -207,7 +207,7 @@ class ProjectionRun:
         elif due.what == "snooze":
             self._end_snooze(due)
         elif due.what == hushing.QUIET or due.who in hushing.SWEEPS:
-            self._hushing.fire(due)
+            self._hushing.fire(due, still)
 
     def _end_lease(self, due: Due) -> None:
         row = self._rows.number(due.number)

@@ -24,11 +24,12 @@ from eventctl.enrichments import seen_as
 from eventctl.event import SCHEMA_VERSION
 from eventctl.expressions import Facts, Unanswered
 from eventctl.ids import derived_id
+from eventctl.notification import Notification
 from eventctl.store import LOG_PIPELINE, Keys, LogRow, Operations, Record, Snapshot, StateRow, TimerRow
 from eventctl.system import Item, silencing
 from eventctl.system.due import Due
 from eventctl.system.rulings import Ruling, Rulings
-from eventctl.system.shaped import Gather, Shaped
+from eventctl.system.shaped import Gather, Quiet, Shaped
 from eventctl.system.silencing import Silencing
 from eventctl.system.trust import ATTENUATED_LEVEL
 from eventctl.templates import render
@@ -107,6 +108,7 @@ class ShapingRun:
 
     def __init__(self, rules: Rulings, snapshot: Snapshot, out: Operations) -> None:
         self._rules = rules
+        self._snapshot = snapshot
         self._states = snapshot.states
         self._out = out
         self._windows: dict[str, tuple[dict[str, Any], int | None]] = {}
@@ -153,6 +155,14 @@ class ShapingRun:
     def fire(self, due: Due) -> None:
         """A timer of a silence."""
         self.silencing.fire(due)
+
+    def still(self, row: Notification, at: int) -> Quiet | None:
+        """The silence that goes on keeping a notification quiet when another is over; None when there is none."""
+        event = self._snapshot.records.get(row.seq)
+        if event is None:
+            return None
+        noted = self._snapshot.annotations.get(row.seq, {})
+        return self.silencing.still(row, event, {seen_as(slot): orjson.loads(value) for slot, value in noted.items()}, at)
 
     def wake(self, woken: Woken) -> None:
         """A window's time has come."""

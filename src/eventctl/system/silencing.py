@@ -1,14 +1,17 @@
 """Silences at work: which events they keep quiet, how many, and the reminders of those that people may have forgotten.
 
 Whether a silence is on is asked at the moment of ingestion. What ends one, a move or its time, brings back what it keeps quiet
-through a timer, which stands alone in its batch and finds the rows by the silence's name.
+through a timer, which stands alone in its batch and finds the rows by the silence's name. What another silence is about stays quiet
+under that one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fnmatch import translate
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
@@ -18,12 +21,13 @@ from eventctl.event import SCHEMA_VERSION
 from eventctl.expressions import Facts, Unanswered, compiled
 from eventctl.ids import derived_id
 from eventctl.moves import INBOX
+from eventctl.notification import Notification
 from eventctl.patterns import matches
 from eventctl.silences import OVER, OVER_MAX, STANDING, STANDING_MAX, Silence
 from eventctl.store import Keys, LogRow, Operations, Record, Snapshot, TimerRow
 from eventctl.system import Item
 from eventctl.system.due import Due
-from eventctl.system.shaped import Shaped
+from eventctl.system.shaped import Quiet, Shaped
 from eventctl.times import DAY, iso
 
 SOURCE = "eventctl:silences"
@@ -75,7 +79,7 @@ class Silencing:
             return
         for silence in self._standing.values():
             until = silence.quiet_until(item.moment)
-            if until is None or not self._about(silence, item, facts):
+            if until is None or not self._about(silence, item.type, item.source, item.entity, item.filed.domain, facts):
                 continue
             shape = item.shape = item.shape or Shaped()
             told = {
@@ -86,6 +90,26 @@ class Silencing:
                 "reason": silence.reason,
             }
             shape.silence(silence.name, until, told | ({"member": silence.member} if silence.member else {}), silence.member)
+
+    def still(self, row: Notification, event: LogRow, noted: Mapping[str, Any], at: int) -> Quiet | None:
+        """What else keeps a notification quiet when one silence is over: of several the one that ends last.
+
+        `event` is the newest of its life, `noted` the annotations beside it.
+        """
+        if event.type.startswith(OWN):
+            return None
+        facts = Facts(
+            orjson.loads(event.body), level=row.level, domain=row.domain, entity=event.entity, annotations=noted, now=event.at,
+            principal=event.principal,
+        )  # fmt: skip
+        found = None
+        for silence in self._standing.values():
+            until = None if silence.member else silence.quiet_until(at)
+            if until is None or (found is not None and until <= found.until):
+                continue
+            if self._about(silence, event.type, event.source, event.entity, row.domain, facts):
+                found = Quiet(silence.name, until)
+        return found
 
     def kept(self, name: str, at: int) -> None:
         """Count one event that a silence of that name has kept quiet."""
@@ -158,12 +182,12 @@ class Silencing:
         body = orjson.dumps(envelope)
         self._out.records.append(Record("event", SOURCE, id_, kind, body, PRINCIPAL, at, None, caused_by=seq, hops=1))
 
-    def _about(self, silence: Silence, item: Item, facts: Facts) -> bool:
+    def _about(self, silence: Silence, kind: str, source: str, entity: str | None, domain: str, facts: Facts) -> bool:
         fits = (
-            (not silence.type or matches(silence.type, item.type))
-            and (not silence.entity or silence.entity == item.entity)
-            and (not silence.domain or (bool(item.filed.domain) and matches(silence.domain, item.filed.domain)))
-            and (not silence.source or _glob(silence.source).match(item.source) is not None)
+            (not silence.type or matches(silence.type, kind))
+            and (not silence.entity or silence.entity == entity)
+            and (not silence.domain or (bool(domain) and matches(silence.domain, domain)))
+            and (not silence.source or _glob(silence.source).match(source) is not None)
         )
         if not fits or not silence.when:
             return fits
