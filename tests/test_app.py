@@ -242,6 +242,68 @@ def test_a_cartridge_that_was_switched_off_and_has_been_changed_is_told_to_be_on
         assert "active" == ws.store.units()[unit.path].state
 
 
+RULE = 'id = "loud"\nsummary = "s"\nconsumes = ["job.failed"]\nwhen = "{when}"\n{effect}\n'
+
+
+def a_library_rule(root: Path, **said: str) -> Path:
+    """A rule that the whole workspace runs; its file."""
+    file = root / "cartridges/loud.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(RULE.format(**said))
+    with (root / "eventctl.toml").open("a") as settings:
+        settings.write("[enable]\nloud = {}\n")
+    return file
+
+
+def test_a_rule_that_was_switched_off_while_it_ran_does_not_hold_up_a_change_of_another_file(root: Path) -> None:
+    a_library_rule(root, when="payload.missing > 1", effect='[notify]\ntitle = "t"')
+    asks = root / "company/domains/ops/cartridges/asks.py"
+    with eventctl.open(root) as ws:
+        for number in range(11):
+            ws.emit("job.failed", f"cron{number}", {"job": "x", "run": number})
+        ws.run_until_idle()
+        assert "disabled" == ws.store.units()["cartridges/loud.toml"].state
+        asks.write_text(asks.read_text().replace("'hello'", "'goodbye'"))
+        take_change(ws)
+        assert ["system.reload.done"] == [kind for kind in types(ws) if ".reload." in kind]
+
+
+def test_a_shaping_rule_that_was_changed_shapes_as_it_says_now_and_not_when_its_file_is_gone(root: Path) -> None:
+    file = a_library_rule(root, when="payload.n > 10", effect='[set]\nlevel = "business"')
+    with eventctl.open(root) as ws:
+
+        def level(job: str) -> int:
+            ws.emit("job.failed", "cron", {"job": job, "run": 1, "n": 5})
+            ws.run_until_idle()
+            return next(item.notification.level for item in ws.inbox.list().items if job in item.notification.title)
+
+        assert 2 == level("first")
+        file.write_text(file.read_text().replace("> 10", "> 1"))
+        take_change(ws)
+        assert 3 == level("second")
+        file.write_text(file.read_text().replace("n > 1", "n >"))
+        take_change(ws)
+        assert 3 == level("third")
+        file.unlink()
+        (root / "eventctl.toml").write_text('[members.ada]\nrole = "admin"\n')
+        take_change(ws)
+        assert 2 == level("fourth")
+        told = [kind for kind in types(ws) if ".reload." in kind]
+        assert ["system.reload.done", "system.reload.failed", "system.reload.done"] == told
+
+
+def test_a_speaking_rule_that_was_changed_says_what_it_says_now(root: Path) -> None:
+    file = a_library_rule(root, when="true", effect='[notify]\ntitle = "before {payload.run}"')
+    with eventctl.open(root) as ws:
+        ws.emit("job.failed", "cron", {"job": "x", "run": 1})
+        ws.run_until_idle()
+        file.write_text(file.read_text().replace("before", "after"))
+        take_change(ws)
+        ws.emit("job.failed", "cron", {"job": "x", "run": 2})
+        ws.run_until_idle()
+        assert "after 2" in [item.notification.title for item in ws.inbox.list().items]
+
+
 def test_a_pipeline_whose_only_cartridge_was_switched_off_goes_on_and_keeps_its_dead_letter(root: Path) -> None:
     file = root / "company/domains/ops/cartridges/asks.py"
     with eventctl.open(root) as ws:

@@ -159,6 +159,12 @@ class _Composing:
             what = f"the library has a cartridge {name!r} already, from {first.path}"
             self._problems.append(Problem(found.path, what, "rename one of them"))
 
+    def _left_out(self) -> set[str]:
+        """What the library has and cannot give, mistaken or switched off: its own problem says why."""
+        wrong = [problem.where for problem in (*self._scan.problems, *self._problems) if not problem.warning]
+        files = [where.split("/")[1].split(".")[0] for where in wrong if where.startswith((f"{CARTRIDGES}/", "plugin:"))]
+        return set(files)
+
     def _places(self) -> Iterator[_Place]:
         for domain in self._scan.domains:
             own = [found for found in self._scan.found if found.scope == "domain" and found.owner == domain.name]
@@ -168,7 +174,7 @@ class _Composing:
             if own:
                 yield _Place(f"domain:{domain.name}", found, domain.file.settings, where, domain.name)
         enabled = [self._library[name] for name in self._enable if name in self._library]
-        for name in self._enable.keys() - self._library.keys():
+        for name in self._enable.keys() - self._library.keys() - self._left_out():
             what = f"the library has no cartridge {name!r}"
             self._problems.append(Problem(f"eventctl.toml: enable.{name}", what, did_you_mean(name, self._library)))
         if enabled:
