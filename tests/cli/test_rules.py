@@ -109,6 +109,31 @@ def test_what_a_rule_had_no_answer_for_stands_in_status_and_beside_the_rule_unti
     assert "no answer for 10 events" in face("inbox").stdout
 
 
+def test_a_shaping_rule_that_is_suspended_and_a_rule_that_is_switched_off_are_listed_as_that(face):
+    (face.root / "eventctl.toml").write_text('[members.ada]\nrole = "admin"\n[enable]\nbig = {}\nquiet = {}\n')
+    (face.root / "cartridges").mkdir(exist_ok=True)
+    (face.root / "cartridges/big.toml").write_text(BIG)
+    (face.root / "cartridges/quiet.toml").write_text(QUIET.replace("[set]", 'when = "payload.amount > 10.0"\n[set]'))
+    for number in range(ERRORS_MAX):
+        face("emit", "shop.sold", "--source", f"till-{number}")
+    face("run", "--until-idle")
+    listed = face("cartridge", "list").stdout
+    assert "system (suspended)" in listed
+    assert "nothing (switched off)" in listed
+    assert "state     suspended" in face("cartridge", "show", "quiet").stdout
+    assert "it is suspended until its file changes" in face("status").stderr
+
+
+def test_one_file_is_checked_as_it_stands_in_its_place(face):
+    file = face.root / "personal/ada/cartridges/quiet.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(QUIET)
+    assert "a member's rule does not [set]" in face("cartridge", "check", str(file), code=78).stdout
+    aside = face.root.parent / "quiet.toml"
+    aside.write_text(QUIET)
+    assert "everything is in order" in face("cartridge", "check", str(aside)).stdout
+
+
 def test_editors_get_a_schema(face):
     schema = orjson.loads(face("config", "schema", "rule").stdout)
     assert {"when", "window", "notify", "id"} <= schema["properties"].keys()

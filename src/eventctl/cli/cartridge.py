@@ -18,7 +18,7 @@ from eventctl.errors import Conflict, Misconfigured, NotFound, Problem, UsageErr
 from eventctl.store import LOG_PIPELINE, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from eventctl.cli.cartridgecard import Card
     from eventctl.composition import Composition
@@ -101,13 +101,13 @@ def list_(session: Session, /, as_json: bool) -> None:
         items = [{**_form(found, runs.get(found.path, [])), "broken": _broken(looked, found) or None} for found in looked.found]
         listing(items, problems=[problem._asdict() for problem in looked.problems])
         return
-    screen = Screen(session)
+    screen, suspended = Screen(session), {fault.path for fault in looked.faults if fault.suspended}
     if not looked.found:
         screen.say("There are no cartridges here: `eventctl cartridge new` makes one, `eventctl init` brings examples.")
     else:
         screen.table(
             ("cartridge", "runs in", "summary"),
-            [_row(found, runs.get(found.path, []), _broken(looked, found)) for found in looked.found],
+            [_row(found, runs.get(found.path, []), _broken(looked, found), suspended) for found in looked.found] + _off(looked),
         )
     wrong = sum(not problem.warning for problem in looked.problems)
     if wrong:
@@ -144,7 +144,7 @@ def check(session: Session, /, path: Path | None, as_json: bool) -> None:
     eventctl cartridge check
     eventctl cartridge check cartridges/threshold.py
     """
-    problems = _look(session).problems if path is None else _mistakes(path)
+    problems = _look(session).problems if path is None else _mistakes(path) or _in_place(session, path)
     wrong = [problem for problem in problems if not problem.warning]
     if as_json:
         listing([problem._asdict() for problem in problems], ok=not wrong)
@@ -320,6 +320,16 @@ def _mistakes(path: Path, shown: str = "") -> list[Problem]:
     return warnings(manifest.MANIFEST, read, shown or str(path))
 
 
+def _in_place(session: Session, path: Path) -> list[Problem]:
+    """What only the workspace can say about one of its cartridges: types that nobody declares, what its owner may not do."""
+    try:
+        place = path.resolve().relative_to(session.paths().root).as_posix()
+        problems = _look(session).problems
+    except (ValueError, NotFound):
+        return []  # a draft that stands elsewhere
+    return [problem for problem in problems if problem.where.startswith((f"{place}:", f"{place}/")) or problem.where == place]
+
+
 def _runs(composed: Composition) -> dict[str, list[str]]:
     """A cartridge's path -> the pipelines that run it."""
     runs = {path: [LOG_PIPELINE] for path in composed.shaping_units}
@@ -345,7 +355,21 @@ def _broken(looked: Looked, found: Found) -> str:
     return wrong[0].what if wrong else ""
 
 
-def _row(found: Found, runs: list[str], broken: str) -> list[object]:
+def _off(looked: Looked) -> list[list[object]]:
+    """Those that were switched off, and still stand there as they were."""
+    from eventctl import manifest
+
+    off = [unit for unit in looked.units.values() if unit.state != "active" and unit.manifest]
+    return [
+        [manifest.undump(unit.manifest).id, Cell("nothing (switched off)", fg="red"), unit.reason]
+        for unit in off
+        if not unit.path.startswith("plugin:")
+    ]
+
+
+def _row(found: Found, runs: list[str], broken: str, suspended: Collection[str]) -> list[object]:
+    if found.path in suspended:
+        return [found.manifest.id, Cell(f"{', '.join(runs)} (suspended)", fg="red"), found.manifest.summary]
     if broken and not runs:
         return [found.manifest.id, Cell("nothing (broken)", fg="red"), broken]
     rule = found.manifest.rule

@@ -55,7 +55,7 @@ def form(card: Card) -> dict[str, Any]:
     """The card as JSON."""
     return {
         "id": card.manifest.id, "version": card.manifest.version, "of": card.of, "path": card.unit.path,
-        "state": card.unit.state, "reason": card.unit.reason, "strikes": card.unit.strikes,
+        "state": "suspended" if any(fault.suspended for fault in card.faults) else card.unit.state, "reason": card.unit.reason, "strikes": card.unit.strikes,
         "manifest": {name: value for name, value in orjson.loads(manifests.dump(card.manifest)).items() if name != "lines"},
         "runs": [place._asdict() for place in card.places],
         "problems": [problem._asdict() for problem in card.problems],
@@ -75,7 +75,7 @@ def show(screen: Screen, card: Card) -> None:
     )
     screen.fields(
         [
-            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit)), ("runs in", runs or "nothing"),
+            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit, card.faults)), ("runs in", runs or "nothing"),
             *_rule_fields(given), ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
             ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
             ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error if given.rule is None else ""),
@@ -116,7 +116,9 @@ def _show_problems(screen: Screen, problems: Sequence[Problem]) -> None:
         screen.say(f"{'warning' if problem.warning else 'wrong'}: {problem}")
 
 
-def _state(unit: Unit) -> str:
+def _state(unit: Unit, faults: Sequence[Standing]) -> str:
+    if any(fault.suspended for fault in faults):
+        return "suspended"
     strikes = {0: "", 1: "1 strike"}.get(unit.strikes, f"{unit.strikes} strikes")
     said = "active" if unit.state == "active" else f"switched off: {unit.reason}"
     return f"{said} ({strikes})" if strikes else said

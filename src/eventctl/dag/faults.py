@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from eventctl.store import Keys, Store
+from eventctl.store import LOG_PIPELINE, Keys, Store
 from eventctl.times import iso
 
 STATE = "errors"
@@ -74,10 +74,16 @@ class Standing(NamedTuple):
     seq: int
     at: str
 
+    @property
+    def suspended(self) -> bool:
+        """Whether it acts no more although its unit is active, as a rule that shapes does."""
+        return self.pipeline == LOG_PIPELINE and self.row >= ERRORS_MAX
+
     def __str__(self) -> str:
         times = "1 event" if self.errors == 1 else f"{self.errors:,} events"
         since = f", {self.row} in a row" if 1 < self.row < self.errors else ""
-        return f"had no answer for {times}{since}; the last time, e{self.seq}: {self.last}"
+        over = "; it is suspended until its file changes" if self.suspended else ""
+        return f"had no answer for {times}{since}; the last time, e{self.seq}: {self.last}{over}"
 
 
 def standing(store: Store) -> list[Standing]:
