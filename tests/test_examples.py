@@ -64,7 +64,7 @@ def example(root: Path, cartridge: str, text: str) -> examples.Result:
     file.write_text(text)
     stage = Stage(House(at(root), {}, NoCrumb(), no_plugins=True), None)
     found = stage.place(root / "cartridges" / cartridge)
-    return examples.run(file, stage.set(found, found))
+    return examples.run(file, stage.alone(found))
 
 
 def given(n: int) -> str:
@@ -92,6 +92,17 @@ def test_a_file_of_examples_is_no_cartridge(root: Path) -> None:
     assert ["big-sale.examples.toml", "one.toml"] == sorted(
         file.name for file in examples.beside(root / "cartridges" / "big-sale.toml")
     )
+
+
+def test_an_example_is_about_its_own_cartridge_whatever_others_say_of_the_same_events(root: Path) -> None:
+    for member in ("ada", "bob"):
+        folder = root / "personal" / member / "cartridges"
+        folder.mkdir(parents=True)
+        (folder / "big-sale.toml").write_text(RULE)
+        (folder / "big-sale.examples.toml").write_text(given(11) + "[then]\nnotifications = 1\n")
+    cases = [case for case in testing.examples(root) if "personal" in str(case)]
+    assert 2 == len(cases)
+    assert [[], []] == [case.run().misses for case in cases]
 
 
 def test_an_example_that_does_not_hold_says_what_was_expected_and_what_was_found(root: Path) -> None:

@@ -97,9 +97,21 @@ class Stage:
         alike = [each for each in self.scan.found if _place(each) == _place(found)]
         return alike[0] if alike else None
 
+    def alone(self, found: Found) -> Staged:
+        """A workspace with this cartridge, and those of its owner or the library that it requires or comes after, and no others.
+
+        For examples: what others say about the same events is not what they are about, and a new rule breaks nobody's.
+        """
+        near = {found.manifest.id, *found.manifest.requires, *found.manifest.after}
+        kept = [each for each in self.scan.found if each.manifest.id in near and each.owner in (found.owner, "")]
+        return self._staged(kept, found, found)
+
     def set(self, found: Found | None, place: Found) -> Staged:
         """The workspace with `found` in the place of what stands where `place` does."""
-        kept = [each for each in self.scan.found if _place(each) != _place(place) and each.path != place.path]
+        return self._staged(self.scan.found, found, place)
+
+    def _staged(self, others: Iterable[Found], found: Found | None, place: Found) -> Staged:
+        kept = [each for each in others if _place(each) != _place(place) and each.path != place.path]
         scan = replace_found(self.scan, [*kept, *([found] if found else [])])
         also = (place.manifest.id,) if place.scope == "library" else ()
         planned = self._house.planned(scan, enable=also)

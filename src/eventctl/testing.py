@@ -48,8 +48,7 @@ class Case(NamedTuple):
     def run(self) -> Result:
         """Run it and say how it went."""
         stage = _stage(self.root)
-        found = stage.place(self.cartridge)
-        return reading.run(self.path, stage.set(found, found))
+        return reading.run(self.path, stage.alone(stage.place(self.cartridge)))
 
     def check(self) -> None:
         """Run it. Raises `Failed` with what was expected and what was found."""

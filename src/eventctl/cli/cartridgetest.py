@@ -40,8 +40,7 @@ def cartridge_test(session: Session, /, path: Path | None, as_json: bool) -> Non
     results, broken = list[tuple[Path, "Result | None", str]](), 0
     for unit, file in chosen:
         try:
-            found = stage.place(unit)
-            results.append((file, examples.run(file, stage.set(found, found)), ""))
+            results.append((file, examples.run(file, stage.alone(stage.place(unit))), ""))
         except Misconfigured as wrong:
             broken += 1
             results.append((file, None, str(wrong)))
