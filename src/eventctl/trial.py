@@ -29,7 +29,7 @@ from eventctl.breadcrumb import NoCrumb
 from eventctl.catalog import Catalog
 from eventctl.context import NOTICE, WITHDRAWN
 from eventctl.counterparts import Counterparts
-from eventctl.dag.run import Invocations
+from eventctl.dag.run import Invocations, copied
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.event import Level
 from eventctl.modules import Modules
@@ -169,7 +169,7 @@ class Trial:
     def _piece(self, piece: list[LogRow]) -> None:
         """Work off events together, or as many as can be."""
         scratch = self._scratch
-        mark, now, asked = scratch.mark(), self._now, scratch.asked_history
+        mark, now, asked, ran = scratch.mark(), self._now, scratch.asked_history, copied(self._ran)
         plans = [pipeline.plan for pipeline in self._pipelines]
         while True:
             self._begin(piece, mark.seq)
@@ -181,7 +181,7 @@ class Trial:
             asked = scratch.asked_history
             scratch.rewind(mark)
             self._forget()
-            self._now = now
+            self._now, self._ran = now, copied(ran)
             self._pipelines = self._made_of(plans)
             if kept < len(piece):
                 kept = max(1, kept)

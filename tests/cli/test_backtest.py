@@ -80,6 +80,13 @@ def test_the_json_counts_every_kind_and_names_events(sold):
     assert (10, 0) == (said["runs"], said["errors"])
 
 
+def test_runs_that_were_taken_back_are_not_counted(sold):
+    rule = RULE.format(least=7).replace('"shop.*"', '"**"').replace('when = "', 'when = "has(payload.n) && ')
+    said = backtest(sold, write(sold, "big-sale.toml", rule))
+    assert {"notified": 2, "told": 2} == said["counts"]
+    assert 10 + 1 + 2 == said["runs"]  # what was sold, what failed, and its own notices
+
+
 def test_a_change_is_compared_with_another_version(sold):
     older = write(sold, "older.toml", RULE.format(least=7), folder="aside")
     newer = write(sold, "big-sale.toml", RULE.format(least=8))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import orjson
@@ -74,6 +74,11 @@ class Invocations:
         self.total_ns += ended.ns
         self.max_ns = max(self.max_ns, ended.ns)
         self.over += ended.ns > budget_ns
+
+
+def copied(ran: Mapping[str, Mapping[str, Invocations]]) -> dict[str, dict[str, Invocations]]:
+    """Counts by pipeline and cartridge, to go back to when what was run is taken back."""
+    return {pipeline: {name: replace(counts) for name, counts in of.items()} for pipeline, of in ran.items()}
 
 
 class Kept(NamedTuple):
