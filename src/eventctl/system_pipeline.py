@@ -3,7 +3,7 @@
 A batch is read, decoded once, asked about in one snapshot, planned without any effect, and committed with the cursor. Planning is
 a pure function of the records and the snapshot, and gives the same result however the log is cut into batches.
 
-    event      the six stages, then a position in the feed
+    event      the stages, then a position in the feed
     move       of the inbox: applied when it was made, so it only passes; of the quarantine, the dead or a silence: takes effect here
     timer      of the inbox: the projection; of another pipeline: a position in the feed for it
     answer     a position in the feed for the pipeline that asked

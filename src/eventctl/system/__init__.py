@@ -1,4 +1,4 @@
-"""The six stages of the system pipeline, in their order: trust, dedup, enrichment, correlation, classification, projection.
+"""The stages of the system pipeline: trust, dedup, enrichment, correlation, classification, shaping, projection, in this order.
 
 A stage is made once, with the catalog and its settings. For the events of a batch it says what it must know (`prepare`, where it
 must), then opens a run over what the store answered (`begin`). The run judges them in their order and says which ones end here. It
