@@ -62,7 +62,7 @@ def env(tmp_path, monkeypatch) -> dict[str, str]:
 @pytest.fixture
 def face(tmp_path, env) -> Face:
     """A fresh workspace whose admin is ada."""
-    made = Face(tmp_path / "work", env)
+    made = Face(tmp_path / "desk", env)
     made("init", "--name", "test")
     return made
 
