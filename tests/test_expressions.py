@@ -130,6 +130,28 @@ def test_a_mistake_is_said_in_words_and_its_place_is_marked(text: str) -> None:
     assert hint in problem.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("source.matches('(')", 15),
+        (r"level > 1 && event.matches(r'\d+(')", 27),
+        ('matches(source, "[a")', 16),
+        ("level > 1 &&\nsource.matches('*')", 15),
+    ],
+)
+def test_a_regular_expression_that_cannot_be_read_is_a_mistake_before_any_event(text: str, column: int) -> None:
+    (problem,) = mistakes(text, "r.toml: when")
+    assert "is no regular expression: " in problem.what
+    assert f"{text.splitlines()[-1]}\n{' ' * column}^" == problem.mark
+
+
+@pytest.mark.parametrize(
+    "text", ["source.matches('^(a|b)$')", "source.matches(payload.pattern)", "'matches(\\'(\\')' == source"]
+)
+def test_a_regular_expression_that_can_be_read_or_comes_with_the_event_is_none(text: str) -> None:
+    assert [] == mistakes(text, "x")
+
+
 def test_several_mistakes_are_all_said() -> None:
     assert ["column 1: there is no 'levl'", "column 13: there is no 'sorce'"] == [
         problem.what for problem in mistakes("levl > 2 && sorce == 'x'", "x")

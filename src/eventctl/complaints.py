@@ -56,7 +56,7 @@ _WORDS = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "
 def complaint(raw: str, text: str, where: str) -> list[Problem]:
     """What the library found wrong with the expression `text`, each with its column and the place marked."""
     found = [
-        _problem(int(line), int(column), said.strip(), text, where) for line, column, said in _ERROR.findall(_CODE.sub("", raw))
+        marked(int(line), int(column), said.strip(), text, where) for line, column, said in _ERROR.findall(_CODE.sub("", raw))
     ]
     if not found:
         return [Problem(where, "is nested too deep" if "recursion" in raw else f"is no expression: {_CODE.sub('', raw)}")]
@@ -98,7 +98,8 @@ def named(value: Any) -> str:
     return names.get(type(value), f"a {type(value).__name__}")
 
 
-def _problem(line: int, column: int, said: str, text: str, where: str) -> Problem:
+def marked(line: int, column: int, said: str, text: str, where: str) -> Problem:
+    """A mistake at a line and a column of an expression (both from 1), in our words where there are any."""
     lines = text.splitlines() or [""]
     shown = lines[min(line, len(lines)) - 1].replace("\t", " ")
     at, what, hint = next(iter(_read(said, shown, column - 1)), (column - 1, said, ""))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import orjson
 
 from eventctl import times
-from eventctl.complaints import VARIABLES, complaint, named, unanswerable, wrong_type
+from eventctl.complaints import VARIABLES, complaint, marked, named, unanswerable, wrong_type
 from eventctl.errors import Misconfigured, Problem
 
 Wants = Literal["bool", "any", "number"]
@@ -121,7 +121,7 @@ def compiled(text: str, *, wants: Wants = "bool") -> Expression:
 
 def mistakes(text: str, where: str, wants: Wants = "bool") -> list[Problem]:
     """Everything that is wrong with an expression, each with its column and the place marked. Nothing is kept."""
-    return _compile(text, where, wants)[1]
+    return _compile(text, where, wants)[1] or _patterns(text, where)
 
 
 def terms(text: str, facts: Facts) -> list[tuple[str, Any]]:
@@ -209,6 +209,22 @@ def _environment() -> Any:
     kinds = _library().Type
     types = {"text": kinds.STRING, "int": kinds.INT, "time": kinds.TIMESTAMP, "table": kinds.Map(kinds.STRING, kinds.DYN)}
     return _library().NewEnv(variables={name: types[kind] for name, kind in VARIABLES.items()})
+
+
+_PATTERN = re.compile(r"""\bmatches\(\s*(?:[^'"(),]*,\s*)?([rR]?(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))\s*\)""")
+
+
+def _patterns(text: str, where: str) -> list[Problem]:
+    """Regular expressions that stand there as they are and cannot be read; the library says so at the first event only."""
+    found: list[Problem] = []
+    for pattern in _PATTERN.finditer(text):
+        answer = _environment().compile(f"''.matches({pattern[1]})").eval(data={})
+        if answer.type() == _library().Type.ERROR:
+            line = text.count("\n", 0, pattern.start(1)) + 1
+            column = pattern.start(1) - (text.rfind("\n", 0, pattern.start(1)) + 1) + 1
+            said = str(answer).partition("expression: ")[2] or str(answer)
+            found.append(marked(line, column, f"is no regular expression: {said}", text, where))
+    return found
 
 
 def _compile(text: str, where: str, wants: Wants) -> tuple[Any, list[Problem]]:
