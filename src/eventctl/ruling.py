@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from eventctl.dag.case import TIMER, state_key
 from eventctl.event import Level
 from eventctl.expressions import Facts, compiled
+from eventctl.store import SHADOW
 from eventctl.templates import fields, filled, look_up, render, shown
 from eventctl.times import from_datetime, iso
 from eventctl.trampoline import Ask
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 WINDOW = "window"
 """The name of a rule's state, and how the names of its timers begin: one window for each key, one timer for each window."""
-
-SHADOW = "shadow:"
-"""Before the id of a rule in the slot that says what it would have done."""
 
 TITLE_MAX, TEXT_MAX, KEY_MAX = 300, 4_000, 300
 """Characters of what a notice is given: what an event holds may be as long as an event."""

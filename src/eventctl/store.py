@@ -42,6 +42,10 @@ REJECTS_MAX = 10_000
 DUE_MAX = 500
 """How many notifications one ageing sweep looks at, so that its commit stays short; the sweep comes again at once for the rest."""
 
+SHAPED = "shaped"
+SHADOW = "shadow:"
+"""The slots of what shaping did to an event, and, before a rule's name, of what it would have done out of the shadow."""
+
 DUPLICATE_OF = "duplicate of e"
 """How the reason of a dropped repeat begins; the seq of the first one follows. `Trace.duplicates` finds them by it."""
 

@@ -38,8 +38,8 @@ from eventctl.past import Past
 from eventctl.plan import Plan
 from eventctl.runner import timer_record
 from eventctl.scratch import Scratch
-from eventctl.store import LOG_PIPELINE, Keys, LogRow, Operations, OutboxRow, Record, Store
-from eventctl.system import correlation, shaping
+from eventctl.store import LOG_PIPELINE, SHADOW, SHAPED, Keys, LogRow, Operations, OutboxRow, Record, Store
+from eventctl.system import correlation
 from eventctl.system_pipeline import SystemPipeline
 
 LIMIT = 500
@@ -334,8 +334,8 @@ class Trial:
         """What the rule on trial has said beside events, if it is one that shapes."""
         label = self._subject.label
         for seq, slot, value in operations.annotations if label else ():
-            own = value if slot == f"{shaping.SHADOW}{label}" else b"[]"
-            if slot == shaping.SLOT:
+            own = value if slot == f"{SHADOW}{label}" else b"[]"
+            if slot == SHAPED:
                 own = orjson.dumps([said for said in orjson.loads(value) if said.get("rule") == label])
             if own != b"[]" and self._moment(seq) >= self._span.since:
                 self._annotated(seq, slot, own)

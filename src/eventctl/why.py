@@ -15,7 +15,7 @@ import orjson
 from eventctl import whyshaped, whyspoke
 from eventctl.event import Level
 from eventctl.reasons import in_words, verdict_in_words
-from eventctl.store import DUPLICATE_OF, LOG_PIPELINE
+from eventctl.store import DUPLICATE_OF, LOG_PIPELINE, SHAPED
 from eventctl.times import ago, iso
 
 if TYPE_CHECKING:
@@ -405,7 +405,7 @@ def _sentences(told: Explanation) -> list[dict[str, Any]]:
 def _noted(annotations: Mapping[str, bytes], when: Callable[[int], str]) -> list[str]:
     lines: list[str] = []
     for slot, value in annotations.items():
-        if slot == whyshaped.SLOT:
+        if slot == SHAPED:
             lines += whyshaped.silenced(value, when)
         elif slot.startswith(SKIPPED):
             passed = orjson.loads(value)

@@ -21,8 +21,8 @@ from eventctl.enrichments import PREFIX, seen_as
 from eventctl.expressions import Facts, Unanswered, compiled
 from eventctl.patterns import matches
 from eventctl.plan import ENTITY
-from eventctl.ruling import SHADOW, facts_of
-from eventctl.store import LOG_PIPELINE, Keys
+from eventctl.ruling import facts_of
+from eventctl.store import LOG_PIPELINE, SHADOW, Keys
 from eventctl.system import Item, shaping
 from eventctl.system.classification import classify
 from eventctl.system.rulings import Ruling, Rulings

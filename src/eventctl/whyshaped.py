@@ -9,10 +9,8 @@ import orjson
 
 from eventctl.event import Level
 from eventctl.notification import Notification
+from eventctl.store import SHADOW, SHAPED
 from eventctl.times import FOREVER, parse_iso
-
-SLOT = "shaped"
-SHADOW = "shadow:"
 
 When = Callable[[int], str]
 
@@ -41,7 +39,7 @@ def quiet(row: Notification, annotations: Mapping[str, bytes], now: int, when: W
         return []
     if by.startswith("n"):
         return [f"It is gathered in {by}, which stands for it as long as it is open."]
-    noted = orjson.loads(annotations[SLOT]) if SLOT in annotations else []
+    noted = orjson.loads(annotations[SHAPED]) if SHAPED in annotations else []
     own = [each for each in noted if by in (each.get("silence"), f"rule:{each.get('rule')}") and each["effect"] == "silence"]
     if own:
         return [sentence(own[0], when)]

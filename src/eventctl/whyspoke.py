@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from eventctl import whyshaped
+from eventctl.store import SHAPED
 from eventctl.times import parse_iso
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _made(trace: Trace, when: When) -> Iterator[_Deed]:
 
 
 def _shaped(trace: Trace, when: When) -> Iterator[_Deed]:
-    for each in orjson.loads(trace.annotations.get(whyshaped.SLOT, b"[]")):
+    for each in orjson.loads(trace.annotations.get(SHAPED, b"[]")):
         if "rule" in each:
             values = each.get("values") or {}
             said = whyshaped.sentence(each, when)

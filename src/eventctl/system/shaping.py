@@ -25,7 +25,7 @@ from eventctl.event import SCHEMA_VERSION
 from eventctl.expressions import Facts, Unanswered
 from eventctl.ids import derived_id
 from eventctl.notification import Notification
-from eventctl.store import LOG_PIPELINE, Keys, LogRow, Operations, Record, Snapshot, StateRow, TimerRow
+from eventctl.store import LOG_PIPELINE, SHADOW, SHAPED, Keys, LogRow, Operations, Record, Snapshot, StateRow, TimerRow
 from eventctl.system import Item, silencing
 from eventctl.system.due import Due
 from eventctl.system.rulings import Ruling, Rulings
@@ -38,8 +38,6 @@ from eventctl.times import MINUTE, iso, parse_iso
 from eventctl.windows import Step
 
 OWNER = "system/shaping"
-SLOT = "shaped"
-SHADOW = "shadow:"
 SOURCE = "eventctl:shaping"
 PRINCIPAL = "cartridge:system/shaping"
 FLAPS, CALM = "system.flapping.detected", "system.flapping.ended"
@@ -142,7 +140,7 @@ class ShapingRun:
             return
         said = [*shape.said, *(told for _, told in shape.hush if shape.hushed)]
         if said:
-            self._out.annotations.append((item.seq, SLOT, orjson.dumps(said)))
+            self._out.annotations.append((item.seq, SHAPED, orjson.dumps(said)))
         if shape.hushed:
             for by, _ in shape.hush:
                 if by[0] == "s":
