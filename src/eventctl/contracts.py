@@ -70,6 +70,20 @@ class Context(Protocol):
         Raises `CallFailed` when the executor gave up.
         """
 
+    async def decide(
+        self, action: str, call: str, args: Mapping[str, Any], *, summary: str, undo: tuple[str, Mapping[str, Any]] | None = None
+    ) -> Decision:
+        """Do something that autonomy decides about: at once, with a time to take it back, or when a person has said yes.
+
+        `action` names it for people and for the settings, `call` and `args` are an executor's (`emit` takes `event` and `payload`),
+        `undo` a call that takes it back. Parks the event until it is done, denied or expired: `ordered = "none"` lets others pass.
+        """
+
+    def propose(
+        self, action: str, call: str, args: Mapping[str, Any], *, summary: str, undo: tuple[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        """The same without waiting for how it ends."""
+
     def annotate(self, slot: str, value: Any) -> None:
         """Say something about the event, as JSON, under a slot that the manifest declares in `annotates`."""
 
@@ -92,6 +106,19 @@ class Context(Protocol):
 
     def quarantine(self, reason: str) -> None:
         """Hold the event for a person to judge. Nothing else that this run asked for happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How `context.decide` ended: `done` (with the executor's `result`), `denied`, `expired`, `undone`, or `failed` (with `error`).
+
+    `by` is who decided: a principal, "" where autonomy let it act by itself.
+    """
+
+    outcome: str
+    by: str = ""
+    result: Any = None
+    error: str = ""
 
 
 class CallFailed(Exception):

@@ -25,12 +25,14 @@ class LoadFailed(Exception):
 class Code(NamedTuple):
     """Where a cartridge's code stands. `files` are all its files, the code last; `hash` is `digest` of their contents.
 
-    `process` is the function itself when a plugin brought it.
+    `process` is the function itself when a plugin brought it. `text` is the code of an installed package, out of the store and
+    verified there; `files` then only names it.
     """
 
     files: tuple[Path, ...] = ()
     hash: str = ""
     process: Any = None
+    text: bytes | None = None
 
 
 def digest(contents: Sequence[bytes]) -> str:
@@ -73,7 +75,10 @@ class Modules:
         self._failed = {}
 
 
-def _execute(code: Code) -> Any:
+def source(code: Code) -> bytes:
+    """The text of the code, the bytes whose hash was found. Raises LoadFailed when the file holds others by now."""
+    if code.text is not None:
+        return code.text
     path = code.files[-1]
     try:
         contents = [read_regular(file) for file in code.files]
@@ -81,12 +86,17 @@ def _execute(code: Code) -> Any:
         raise LoadFailed(f"{path.name} cannot be read: {error.strerror or error}") from error
     if digest(contents) != code.hash:
         raise LoadFailed(f"{path.name} has changed since it was looked at; the next reload takes it as it is now")
+    return contents[-1]
+
+
+def _execute(code: Code) -> Any:
+    path, text = code.files[-1], source(code)
     name = f"eventctl_cartridge_{sha256(f'{path}:{code.hash}'.encode()).hexdigest()[:24]}"
     module = ModuleType(name)
     module.__file__ = str(path)
     sys.modules[name] = module
     try:
-        exec(compile(contents[-1], str(path), "exec"), module.__dict__)  # noqa: S102 - running cartridges is what this is for
+        exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 - running cartridges is what this is for
     finally:
         del sys.modules[name]
     process = module.__dict__.get("process")

@@ -36,12 +36,24 @@ VERBS = {
     "quarantine.discard": "drop a held event",
     "dead.retry": "run a dead letter again",
     "dead.discard": "give a dead letter up",
+    "decisions.approve": "let what is held act; the object is its domain, its member, or `workspace`",
+    "decisions.deny": "turn down what is held, or what waits out its undo window",
+    "decisions.undo": "take back what has acted, or is about to",
+    "inbox.act": "take an action that a notification offers",
+    "cartridge.install": "bring in a cartridge, or another version of one; the object is the place",
+    "cartridge.promote": "move a cartridge to more people",
+    "cartridge.remove": "take a cartridge away",
+    "cartridge.trust": "let an installed cartridge run inside the runner, with all of its rights",
+    "autonomy.set": "say what may act without asking",
+    "workspace.change": "add and change domains and members",
     "operate": "run, stop, back up and verify the workspace",
     "restore": "put an older state in the workspace's place",
 }
 """Everything that can be asked for."""
 
-AT_THE_DESK = frozenset({"restore"})
+AT_THE_DESK = frozenset(
+    {"restore", "cartridge.install", "cartridge.promote", "cartridge.remove", "cartridge.trust", "autonomy.set", "workspace.change"}
+)
 """Granted or not, these are heard on the `cli` channel only: a stolen token or a talked-over agent cannot reach them."""
 
 ROLES: dict[str, frozenset[str]] = {

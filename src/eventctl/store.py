@@ -213,6 +213,54 @@ class Unit(NamedTuple):
     strikes: int = 0
 
 
+class DecisionRow(NamedTuple):
+    """Something that may act, and what autonomy made of it. Its machine is `decisions`; `number` 0 asks the store for the next one.
+
+    state: `held` (for a person, expires at `due`), `window` (acts by itself at `due` unless it is undone), `approved` (its outbox row is
+    owed), `done` (until `due`, when it has one, it can be undone), `undoing`, and the ends `undone`, `denied`, `expired`, `failed`,
+    `unknown` (an attempt whose end nobody saw).
+    `call` is unique: planning it twice asks once. `kind` is what approvals are counted by, `name` the executor, `domain` and `owner`
+    (a member) say whose it is, `pipeline` and `seq` the event that it is about. `decided_by` is a principal, "" where nobody was asked;
+    `approved` that a person said yes. `body` is JSON: what is to be done, the evidence, the result.
+    """
+
+    number: int
+    call: str
+    state: str
+    kind: str
+    name: str
+    pipeline: str
+    seq: int
+    domain: str
+    owner: str
+    asked_at: int
+    due: int | None = None
+    decided_by: str = ""
+    decided_at: int | None = None
+    approved: bool = False
+    ver: int = 1
+    body: bytes = b"{}"
+
+
+class InstalledRow(NamedTuple):
+    """A version of an installed cartridge. `place` is `library`, `domain:<name>` or `member:<name>`; of one id there at most one is active.
+
+    `digest` names its files (`Operations.packages`), `runs` is `worker`, or `in-process` once an admin trusted this digest.
+    `decision` is the number of the decision that let it in.
+    """
+
+    place: str
+    id: str
+    version: str
+    digest: str
+    active: bool
+    runs: str
+    origin: str
+    by: str
+    at: int
+    decision: int = 0
+
+
 class CursorRow(NamedTuple):
     """How far a pipeline has come, and what became of everything up to there."""
 
@@ -251,6 +299,9 @@ class Operations:
     that are already held by a live row of another seq are a conflict; live is judged at the moment (`at`) of the new row's
     record. `timers_cleared` is (owner, key, due): with a due, only if it is still due then.
     `snoozes` keep a longer snooze that is there; `unsnoozed` ends all that these silences or rules made.
+    `decisions` with `ver` 1 are new, and one whose `call` is there already changes nothing; others carry a raised `ver` as `changed` does.
+    `packages` are (digest, body), kept once; `installed` rows replace those of the same (place, id, digest), and an active one makes
+    the others of its (place, id) inactive.
     `exceptions` replace, `cleared` removes (pipeline, seq); `feed` is (seq, type, why), `annotations` (seq, slot, value),
     `rejects` (channel, at, reason, raw).
     """
@@ -275,6 +326,9 @@ class Operations:
     outbox: list[OutboxRow] = field(default_factory=list)
     outbox_changed: list[OutboxChange] = field(default_factory=list)
     rejects: list[tuple[str, int, str, bytes]] = field(default_factory=list)
+    decisions: list[DecisionRow] = field(default_factory=list)
+    packages: list[tuple[str, bytes]] = field(default_factory=list)
+    installed: list[InstalledRow] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
 
@@ -300,6 +354,8 @@ class Keys:
     identities: list[tuple[str, str]] = field(default_factory=list)
     annotations: list[int] = field(default_factory=list)
     member_views: list[tuple[str, int]] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    approvals: list[str] = field(default_factory=list)
     due_before: int | None = None
     silenced_before: int | None = None
     silenced_by: str | None = None
@@ -310,7 +366,7 @@ class Snapshot:
     """The answers to `Keys`; what is absent has no entry. Ledger rows are given as they are, expired or not.
 
     `lives` gives for (life, key) the open notification, or else the newest one that is not archived (so that `reopens` can find
-    it). `identities` gives the record of a (source, id). `due` are the notifications with `due` at or before `Keys.due_before`, by
+    it). `decisions` are by call; `approvals` count, by kind, the decisions that a person approved and nobody undid. `identities` gives the record of a (source, id). `due` are the notifications with `due` at or before `Keys.due_before`, by
     (due, id), at most `DUE_MAX`; none without it. `silenced` are those with `silenced_until` at or before `Keys.silenced_before`, or
     else with that `Keys.silenced_by`, by id, at most `DUE_MAX`.
     """
@@ -325,6 +381,8 @@ class Snapshot:
     annotations: dict[int, dict[str, bytes]]
     member_views: dict[tuple[str, int], MemberView]
     notification_last: int
+    decisions: dict[str, DecisionRow] = field(default_factory=dict)
+    approvals: dict[str, int] = field(default_factory=dict)
     due: list[Notification] = field(default_factory=list)
     silenced: list[Notification] = field(default_factory=list)
 
@@ -369,6 +427,15 @@ class Store(Protocol):
 
     def overdue(self, now: int, *, limit: int) -> list[OutboxRow]:
         """Rows in `sending` whose lease is over: attempts whose end nobody saw."""
+
+    def due_decisions(self, now: int, *, limit: int) -> list[DecisionRow]:
+        """Decisions in `held` or `window` with due <= now, soonest first."""
+
+    def installed(self) -> list[InstalledRow]:
+        """Every version of every installed cartridge, by place, id and time."""
+
+    def package(self, digest: str) -> bytes | None:
+        """The body of a package; None when it is not here."""
 
     def due_timers(self, now: int, *, limit: int) -> list[TimerRow]:
         """Timers with due <= now, soonest first."""
