@@ -158,6 +158,45 @@ class Answer:
     after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A package that wants in, as a judge sees it: data from a stranger, nothing of which has been executed.
+
+    `place` is `library`, `domain:<name>` or `member:<name>`, `origin` where it came from. `manifest` is JSON, `files` are all its
+    files by name. `asks` are lines like `call agent`, `new` those that the version before did not have; `reasons` is what the rules
+    said, and `verdict` what they came to.
+    """
+
+    id: str
+    version: str
+    place: str
+    origin: str
+    digest: str
+    manifest: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    asks: Sequence[str] = ()
+    new: Sequence[str] = ()
+    reasons: Sequence[str] = ()
+    verdict: str = "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge says: `accept`, `ask` (a person has to look) or `refuse`, and why, a sentence each."""
+
+    verdict: str
+    reasons: Sequence[str] = ()
+
+
+class Guardian(Protocol):
+    """Judges packages where `[guardian] judge` names it, after the rules, and can only be stricter than they are."""
+
+    name: str
+
+    def judge(self, candidate: Candidate) -> Judgement:
+        """Look at it. Raising, or anything that is no judgement, means `ask`."""
+
+
 class Enricher(Protocol):
     """Knows something about events from elsewhere. `name` is the slot that it is annotated in, `consumes` patterns of types."""
 

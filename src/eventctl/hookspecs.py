@@ -13,7 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from eventctl.contracts import CartridgeSpec, Enricher, Executor
+    from eventctl.contracts import CartridgeSpec, Enricher, Executor, Guardian
 
 hookspec = pluggy.HookspecMarker("eventctl")
 hookimpl = pluggy.HookimplMarker("eventctl")
@@ -37,6 +37,11 @@ def eventctl_register_executors() -> Sequence[Executor]:  # type: ignore[empty-b
 @hookspec
 def eventctl_register_enrichers() -> Sequence[Enricher]:  # type: ignore[empty-body]
     """What knows something about events from elsewhere. Two of one name are a clash that names both plugins."""
+
+
+@hookspec
+def eventctl_register_guardians() -> Sequence[Guardian]:  # type: ignore[empty-body]
+    """Judges of packages, for `[guardian] judge`. Two of one name are a clash that names both plugins."""
 
 
 @hookspec

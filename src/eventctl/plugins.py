@@ -17,7 +17,7 @@ import orjson
 import pluggy
 
 from eventctl import hookspecs
-from eventctl.contracts import CartridgeSpec, Enricher, Executor
+from eventctl.contracts import Candidate, CartridgeSpec, Enricher, Executor, Guardian, Judgement
 from eventctl.errors import Problem
 from eventctl.suggest import did_you_mean
 from eventctl.text import safe_text
@@ -39,13 +39,14 @@ class Plugins:
     """What plugins bring, and what went wrong. Built in first, then by name.
 
     `event_types` are (origin, part) for `catalog.load`, `cartridges` (plugin, spec); `owners` names the plugin of each (kind, name)
-    among executors, enrichers, commands and cartridges; `versions` has every plugin that is loaded, `disabled` those that were not to be.
+    among executors, enrichers, guardians, commands and cartridges; `versions` has every plugin that is loaded, `disabled` those that were not to be.
     """
 
     event_types: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     cartridges: list[tuple[str, CartridgeSpec]] = field(default_factory=list)
     executors: dict[str, Executor] = field(default_factory=dict)
     enrichers: dict[str, Enricher] = field(default_factory=dict)
+    guardians: dict[str, Guardian] = field(default_factory=dict)
     commands: dict[str, click.Command] = field(default_factory=dict)
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -166,6 +167,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "cartridges": lambda item: isinstance(item, CartridgeSpec) and isinstance(item.manifest, Mapping),
     "executors": lambda item: _named(item, "execute"),
     "enrichers": lambda item: _named(item, "enrich") and _patterns(getattr(item, "consumes", None)),
+    "guardians": lambda item: _named(item, "judge"),
     "commands": lambda item: _named(item, "invoke"),
 }
 """What a plugin can bring, and what each of it must be."""
@@ -179,6 +181,9 @@ def _add(plugins: Plugins, name: str, brought: Mapping[str, list[Any]]) -> None:
     for enricher in brought["enrichers"]:
         if _owned(plugins, "enricher", enricher.name, name):
             plugins.enrichers[enricher.name] = enricher
+    for guardian in brought["guardians"]:
+        if _owned(plugins, "guardian", guardian.name, name):
+            plugins.guardians[guardian.name] = guardian
     for command in brought["commands"]:
         if _owned(plugins, "command", command.name, name):
             plugins.commands[command.name] = command
@@ -214,3 +219,16 @@ def enrich(enricher: Enricher, events: Sequence[Event], limit: int) -> tuple[lis
     if largest > limit:
         return [], f"it gave a value of {largest:,} bytes, and {limit:,} are enough"
     return values, ""
+
+
+def judged(guardian: Guardian, candidate: Candidate) -> Judgement:
+    """What a judge says; `ask`, and why, for one that fails or says what is no judgement. Never raises."""
+    try:
+        said = guardian.judge(candidate)
+        verdict, reasons = said.verdict, [safe_text(reason, limit=500) for reason in said.reasons[:50]]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's code runs here; whatever it raises is theirs
+        _log.debug("guardian %s failed", guardian.name, exc_info=True)
+        return Judgement("ask", [f"the judge failed: {safe_text(f'{type(error).__name__}: {error}', limit=300)}"])
+    if verdict not in ("accept", "ask", "refuse"):
+        return Judgement("ask", [f"the judge said {safe_text(repr(verdict), limit=40)}, which is no verdict", *reasons])
+    return Judgement(verdict, reasons)
