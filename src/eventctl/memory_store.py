@@ -16,8 +16,10 @@ from eventctl.store import (
     Appended,
     Committed,
     CursorRow,
+    DecisionRow,
     ExceptionRow,
     FeedRow,
+    InstalledRow,
     Keys,
     Kind,
     LogRow,
@@ -99,6 +101,10 @@ class MemoryStore:
             annotations={seq: dict(slots) for seq, slots in tables.annotations.pick(keys.annotations).items()},
             member_views=tables.member_views.pick(keys.member_views),
             notification_last=tables.notification_last(),
+            decisions={
+                call: tables.decisions.rows[tables.asked.rows[call]] for call in keys.decisions if call in tables.asked.rows
+            },
+            approvals=tables.approvals(keys.approvals),
             silenced=sorted(silenced, key=itemgetter(0))[:DUE_MAX],
             due=sorted(due, key=lambda row: (row.due or 0, row.id))[:DUE_MAX],
         )
@@ -137,6 +143,17 @@ class MemoryStore:
         late = [row for row in self.tables.outbox.rows.values() if row.state == "sending" and (row.lease or 0) <= now]
         return sorted(late, key=lambda row: row.lease or 0)[:limit]
 
+    def due_decisions(self, now: int, *, limit: int) -> list[DecisionRow]:
+        rows = self.tables.decisions.rows.values()
+        due = [(row.due, row) for row in rows if row.state in ("held", "window") and row.due is not None and row.due <= now]
+        return [row for _, row in sorted(due)][:limit]
+
+    def installed(self) -> list[InstalledRow]:
+        return sorted(self.tables.installed.rows.values(), key=lambda row: (row.place, row.id, row.at, row.digest))
+
+    def package(self, digest: str) -> bytes | None:
+        return self.tables.packages.rows.get(digest)
+
     def due_timers(self, now: int, *, limit: int) -> list[TimerRow]:
         due = [row for row in self.tables.timers.rows.values() if row.due <= now]
         return sorted(due, key=lambda row: (row.due, row.owner, row.key))[:limit]
@@ -155,6 +172,7 @@ class MemoryStore:
         moments += [row.due for row in tables.exceptions.rows.values() if row.state == "retry"]
         moments += [row.next_at for row in tables.outbox.rows.values() if row.state in ("pending", "retry")]
         moments += [row.lease for row in tables.outbox.rows.values() if row.state == "sending"]
+        moments += [row.due for row in tables.decisions.rows.values() if row.state in ("held", "window")]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def cursor(self, pipeline: str) -> CursorRow | None:
@@ -196,7 +214,7 @@ class MemoryStore:
                 if key[0] == pipeline or key[0].startswith(f"{pipeline}/"):
                     tables.timers.drop(key)
             for row in list(tables.outbox.rows.values()):
-                if row.pipeline == pipeline and row.state in ("pending", "retry"):
+                if row.pipeline == pipeline and row.kind != "decision" and row.state in ("pending", "retry"):
                     tables.outbox.drop(row.id)
 
     def units(self) -> dict[str, Unit]:

@@ -5,6 +5,7 @@ A commit applies operation after operation, as SQLite does, and notes how to und
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,8 +19,10 @@ from eventctl.store import (
     Appended,
     Committed,
     CursorRow,
+    DecisionRow,
     ExceptionRow,
     FeedRow,
+    InstalledRow,
     Keys,
     LedgerRow,
     LogRow,
@@ -34,6 +37,9 @@ from eventctl.store import (
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+DECISION_LAST = "decision.last"
+"""The fact that holds the highest number of a decision; SQLite keeps its own."""
 
 Journal = list[Callable[[], object]]
 
@@ -82,6 +88,10 @@ class Tables:
         self.member_views: Table[tuple[str, int], MemberView] = Table(self._journal)
         self.outbox: Table[str, OutboxRow] = Table(self._journal)
         self.rejects: Table[int, Reject] = Table(self._journal)
+        self.decisions: Table[int, DecisionRow] = Table(self._journal)
+        self.asked: Table[str, int] = Table(self._journal)
+        self.packages: Table[str, bytes] = Table(self._journal)
+        self.installed: Table[tuple[str, str, str], InstalledRow] = Table(self._journal)
         self.units: Table[str, Unit] = Table(self._journal)
         self.meta: Table[str, str] = Table(self._journal)
 
@@ -141,6 +151,8 @@ class Tables:
         self._snooze(operations)
         self._owe(operations, appended)
         self.reject(operations.rejects)
+        self._decide(operations.decisions)
+        self._install(operations)
         for unit in operations.units:
             self.units.put(unit.path, unit)
         for name, text in operations.meta.items():
@@ -256,6 +268,40 @@ class Tables:
             raise Conflict("an attempt is no longer the current one")
         answer = row.answer_seq if answer_seq is None else answer_seq
         self.outbox.put(row.id, row._replace(state=change.state, next_at=change.next_at, lease=None, answer_seq=answer))
+
+    def _decide(self, decisions: Sequence[DecisionRow]) -> None:
+        for row in decisions:
+            if row.ver == 1 and row.call not in self.asked.rows:
+                number = row.number or int(self.meta.rows.get(DECISION_LAST, "0")) + 1
+                if number in self.decisions.rows:
+                    raise Conflict("another decision has this number")
+                self.meta.put(DECISION_LAST, str(max(number, int(self.meta.rows.get(DECISION_LAST, "0")))))
+                self.decisions.put(number, row._replace(number=number))
+                self.asked.put(row.call, number)
+        for row in decisions:
+            held = self.decisions.rows.get(row.number)
+            if row.ver > 1 and (held is None or (held.call, held.ver) != (row.call, row.ver - 1)):
+                raise Conflict("a decision has changed since it was read")
+            if row.ver > 1:
+                self.decisions.put(row.number, row)
+
+    def _install(self, operations: Operations) -> None:
+        for digest, body in operations.packages:
+            if digest not in self.packages.rows:
+                self.packages.put(digest, body)
+        for row in operations.installed:
+            for other in list(self.installed.rows.values()) if row.active else ():
+                if other.active and (other.place, other.id) == (row.place, row.id):
+                    self.installed.put((other.place, other.id, other.digest), other._replace(active=False))
+            self.installed.put((row.place, row.id, row.digest), row)
+        for key in operations.uninstalled:
+            self.installed.drop(key)
+
+    def approvals(self, kinds: Sequence[str]) -> dict[str, int]:
+        """By kind, what a person approved and nobody has undone or is undoing."""
+        rows = self.decisions.rows.values()
+        counts = Counter(row.kind for row in rows if row.approved and row.state not in ("undoing", "undone"))
+        return {kind: counts[kind] for kind in kinds if counts[kind]}
 
     def notification_last(self) -> int:
         return max(max(self.notifications.rows, default=0), int(self.meta.rows.get("notification.last", "0")))

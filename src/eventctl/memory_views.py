@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventctl.notification import MemberView, Notification
-    from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow, Reject
+    from eventctl.store import CursorRow, DecisionRow, ExceptionRow, LogRow, OutboxRow, Reject
 
 
 class MemoryViews:
@@ -109,6 +109,30 @@ class MemoryViews:
         rows = rows[: ends[0] if ends else 0] if after else rows
         return [row for row in reversed(rows) if not states or row.state in states][:limit]
 
+    def decisions(
+        self,
+        states: Sequence[str] = (),
+        *,
+        domains: Sequence[str] = (),
+        owners: Sequence[str] = (),
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[DecisionRow]:
+        found = [
+            row
+            for row in self._tables.decisions.rows.values()
+            if (not states or row.state in states)
+            and (not (domains or owners) or row.domain in domains or row.owner in owners)
+            and (after is None or row.number < after)
+        ]
+        return sorted(found, reverse=True)[:limit]
+
+    def decision(self, number: int) -> DecisionRow | None:
+        return self._tables.decisions.rows.get(number)
+
+    def decisions_about(self, seq: int) -> list[DecisionRow]:
+        return sorted(row for row in self._tables.decisions.rows.values() if row.seq == seq)
+
     def cursors(self) -> list[tuple[CursorRow, int]]:
         tables = self._tables
         rows = [row for _, row in sorted(tables.cursors.rows.items())]
@@ -141,6 +165,7 @@ class MemoryViews:
             outbox_dead=states.count("dead"),
             outbox_unknown=states.count("unknown"),
             rejects=len(tables.rejects.rows),
+            decisions_held=sum(row.state == "held" for row in tables.decisions.rows.values()),
             unaccounted=sum(self._unaccounted(row) for row in tables.cursors.rows.values()),
         )
 

@@ -167,7 +167,46 @@ def first(db: Database) -> None:
     db.conn.execute("INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(8))))")
 
 
-MIGRATIONS: tuple[Migration, ...] = (first,)
+DECISIONS = (
+    """
+    CREATE TABLE decision (
+      -- What may act, and who said so. Writers: the commit of the pipeline that asks, of a move, of the outbox. Grows with every
+      -- action that autonomy does not plainly allow; retention deletes what has ended. A number is never given twice.
+      number INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT NOT NULL UNIQUE, state TEXT NOT NULL, kind TEXT NOT NULL,
+      name TEXT NOT NULL, pipeline TEXT NOT NULL, seq INTEGER NOT NULL, domain TEXT NOT NULL, owner TEXT NOT NULL,
+      asked_at INTEGER NOT NULL, due INTEGER, decided_by TEXT NOT NULL, decided_at INTEGER, approved INTEGER NOT NULL,
+      ver INTEGER NOT NULL, body BLOB NOT NULL)
+    """,
+    # Ends in the rowid, as every index does: the newest of a state are found without a sort.
+    "CREATE INDEX decision_state ON decision (state)",
+    "CREATE INDEX decision_due ON decision (due) WHERE state IN ('held', 'window') AND due IS NOT NULL",
+    "CREATE INDEX decision_approved ON decision (kind, state) WHERE approved = 1",
+    "CREATE INDEX decision_seq ON decision (seq)",
+    """
+    CREATE TABLE package (
+      -- The files of installed cartridges, by what they hash to. Writer: the commit that installs. Retention deletes what no
+      -- installed row and no open decision names.
+      digest TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE installed (
+      -- Versions of cartridges that came from elsewhere. Writer: the commits that install, promote, roll back and remove. A row
+      -- for each version in each place; it stays until it is removed for good.
+      place TEXT NOT NULL, id TEXT NOT NULL, version TEXT NOT NULL, digest TEXT NOT NULL, active INTEGER NOT NULL,
+      runs TEXT NOT NULL, origin TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL, decision INTEGER NOT NULL,
+      PRIMARY KEY (place, id, digest)) WITHOUT ROWID
+    """,
+    "CREATE UNIQUE INDEX installed_active ON installed (place, id) WHERE active = 1",
+)  # fmt: skip
+
+
+def decisions(db: Database) -> None:
+    """What autonomy decides about, and cartridges that are installed."""
+    for statement in DECISIONS:
+        db.conn.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (first, decisions)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -15,8 +15,10 @@ from eventctl.notification import MemberView, Notification
 from eventctl.store import (
     DUE_MAX,
     CursorRow,
+    DecisionRow,
     ExceptionRow,
     FeedRow,
+    InstalledRow,
     Keys,
     Kind,
     LedgerRow,
@@ -35,6 +37,7 @@ OUTBOX_COLUMNS = ", ".join(OutboxRow._fields)
 EXCEPTION_COLUMNS = ", ".join(ExceptionRow._fields)
 TIMER_COLUMNS = ", ".join(TimerRow._fields)
 CURSOR_COLUMNS = ", ".join(CursorRow._fields)
+DECISION_COLUMNS = ", ".join(DecisionRow._fields)
 NOTIFICATION_COLUMNS = ", ".join(f"n.{name}" for name in Notification._fields)
 
 _SIZES = (1, 4, 16, 64, 128, 256, 512)
@@ -55,6 +58,12 @@ def notification_row(row: Sequence[Any]) -> Notification:
     values = list(row)
     values[9] = bool(values[9])  # actionable: SQLite has no booleans
     return _notification(values)
+
+
+def decision_row(row: Sequence[Any]) -> DecisionRow:
+    values = list(row)
+    values[13] = bool(values[13])
+    return DecisionRow(*values)
 
 
 def outbox_rows(rows: Iterable[Any]) -> list[OutboxRow]:
@@ -95,6 +104,9 @@ _IDENTITIES = f"SELECT {LOG_COLUMNS} FROM want CROSS JOIN log ON source = a AND 
 _STATES = "SELECT key, value FROM want CROSS JOIN state ON cartridge = ? AND partition = 0 AND key = a"
 EXCEPTIONS = f"SELECT {EXCEPTION_COLUMNS} FROM want CROSS JOIN exception ON pipeline = a AND seq = b"
 _MEMBER_VIEWS = "SELECT member_view.* FROM want CROSS JOIN member_view ON member = a AND notification = b"
+_DECISIONS = f"SELECT {DECISION_COLUMNS} FROM want CROSS JOIN decision ON call = a"
+_APPROVALS = """SELECT kind, count(*) FROM want CROSS JOIN decision INDEXED BY decision_approved
+  ON kind = a AND approved = 1 AND state NOT IN ('undoing', 'undone') GROUP BY kind"""
 _LIVES = f"""SELECT {NOTIFICATION_COLUMNS} FROM want CROSS JOIN notification AS n ON n.id = (
   SELECT CASE settled WHEN 0 THEN id ELSE
     (SELECT max(settled) FROM notification WHERE life = a AND life_key = b AND archived_at IS NULL) END
@@ -126,6 +138,8 @@ def snapshot(db: sqlite3.Connection, keys: Keys) -> Snapshot:
         annotations=annotations,
         member_views={(row[0], row[1]): member_view(row) for row in by_pair(db, _MEMBER_VIEWS, keys.member_views)},
         notification_last=db.execute(_NOTIFICATION_LAST).fetchone()[0],
+        decisions={row[1]: decision_row(row) for row in by_key(db, _DECISIONS, keys.decisions)},
+        approvals=dict(by_key(db, _APPROVALS, list(dict.fromkeys(keys.approvals)))),
         due=[] if keys.due_before is None else list(map(notification_row, db.execute(_AGEING, (keys.due_before, DUE_MAX)))),
         silenced=list(map(notification_row, quiet)),
     )
@@ -187,6 +201,17 @@ def due_timers(db: sqlite3.Connection, now: int, limit: int) -> list[TimerRow]:
     return list(map(timer_row, rows))
 
 
+def due_decisions(db: sqlite3.Connection, now: int, limit: int) -> list[DecisionRow]:
+    statement = f"""SELECT {DECISION_COLUMNS} FROM decision INDEXED BY decision_due
+      WHERE state IN ('held', 'window') AND due <= ? ORDER BY due, number LIMIT ?"""
+    return list(map(decision_row, db.execute(statement, (now, limit))))
+
+
+def installed(db: sqlite3.Connection) -> list[InstalledRow]:
+    statement = f"SELECT {', '.join(InstalledRow._fields)} FROM installed ORDER BY place, id, at, digest"
+    return [InstalledRow(*row)._replace(active=bool(row[4])) for row in db.execute(statement)]
+
+
 def due_retries(db: sqlite3.Connection, pipeline: str, now: int, limit: int) -> list[ExceptionRow]:
     statement = f"""SELECT {EXCEPTION_COLUMNS} FROM exception INDEXED BY exception_due
       WHERE pipeline = ? AND state = 'retry' AND due <= ? ORDER BY pos, seq LIMIT ?"""
@@ -211,7 +236,8 @@ _NEXT_DUE = """SELECT min(at) FROM (
   UNION ALL SELECT min(due) FROM exception WHERE state = 'retry'
   UNION ALL SELECT min(next_at) FROM outbox WHERE state = 'pending' AND state <> 'done'
   UNION ALL SELECT min(next_at) FROM outbox WHERE state = 'retry' AND state <> 'done'
-  UNION ALL SELECT min(lease) FROM outbox WHERE state = 'sending' AND state <> 'done')"""
+  UNION ALL SELECT min(lease) FROM outbox WHERE state = 'sending' AND state <> 'done'
+  UNION ALL SELECT min(due) FROM decision WHERE state IN ('held', 'window') AND due IS NOT NULL)"""
 
 
 def next_due(db: sqlite3.Connection) -> int | None:

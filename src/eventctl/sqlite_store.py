@@ -16,8 +16,10 @@ from eventctl.store import (
     Appended,
     Committed,
     CursorRow,
+    DecisionRow,
     ExceptionRow,
     FeedRow,
+    InstalledRow,
     Keys,
     Kind,
     LogRow,
@@ -137,6 +139,19 @@ class SqliteStore:
     @guarded
     def overdue(self, now: int, *, limit: int) -> list[OutboxRow]:
         return reads.overdue(self._db, now, limit)
+
+    @guarded
+    def due_decisions(self, now: int, *, limit: int) -> list[DecisionRow]:
+        return reads.due_decisions(self._db, now, limit)
+
+    @guarded
+    def installed(self) -> list[InstalledRow]:
+        return reads.installed(self._db)
+
+    @guarded
+    def package(self, digest: str) -> bytes | None:
+        row = self._db.execute("SELECT body FROM package WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else bytes(row[0])
 
     @guarded
     def due_timers(self, now: int, *, limit: int) -> list[TimerRow]:

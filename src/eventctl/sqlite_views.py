@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from eventctl import sqlite_reads as reads
 from eventctl.sqlite_connection import Connection, guarded
 from eventctl.sqlite_reads import (
+    DECISION_COLUMNS,
     LOG_COLUMNS,
     NOTIFICATION_COLUMNS,
     OUTBOX_COLUMNS,
+    decision_row,
     exception_row,
     feed_row,
     log_row,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from eventctl.notification import MemberView, Notification
-    from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow
+    from eventctl.store import CursorRow, DecisionRow, ExceptionRow, LogRow, OutboxRow
 
 SEQ_MAX = 2**63 - 1
 
@@ -175,6 +177,39 @@ class SqliteViews:
         return reads.outbox_rows(self._db.execute(statement, (*given, limit)))
 
     @guarded
+    def decisions(
+        self,
+        states: Sequence[str] = (),
+        *,
+        domains: Sequence[str] = (),
+        owners: Sequence[str] = (),
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[DecisionRow]:
+        where, given = ["number < ?"], list[Any]([SEQ_MAX if after is None else after])
+        whose = [(column, values) for column, values in (("domain", domains), ("owner", owners)) if values]
+        if whose:
+            where.append(f"({' OR '.join(f'{column} IN ({_marks(values)})' for column, values in whose)})")
+            given += [value for _, values in whose for value in values]
+        statement = f"SELECT {DECISION_COLUMNS} FROM decision {{}} WHERE {' AND '.join(where)} ORDER BY number DESC LIMIT ?"
+        if not states:
+            return list(map(decision_row, self._db.execute(statement.format("NOT INDEXED"), (*given, limit))))
+        # One ordered range per state, merged: what waits is rare among all that has ended.
+        of_state = statement.format("INDEXED BY decision_state").replace("WHERE ", "WHERE state = ? AND ", 1)
+        found = [row for state in dict.fromkeys(states) for row in self._db.execute(of_state, (state, *given, limit))]
+        return list(map(decision_row, nlargest(limit, found)))
+
+    @guarded
+    def decision(self, number: int) -> DecisionRow | None:
+        row = self._db.execute(f"SELECT {DECISION_COLUMNS} FROM decision WHERE number = ?", (number,)).fetchone()
+        return None if row is None else decision_row(row)
+
+    @guarded
+    def decisions_about(self, seq: int) -> list[DecisionRow]:
+        statement = f"SELECT {DECISION_COLUMNS} FROM decision WHERE seq = ? ORDER BY number"
+        return list(map(decision_row, self._db.execute(statement, (seq,))))
+
+    @guarded
     def cursors(self) -> list[tuple[CursorRow, int]]:
         tails = {"log": reads.tail(self._db, "log"), "feed": reads.tail(self._db, "feed")}
         rows = reads.cursors(self._db)
@@ -215,6 +250,7 @@ class SqliteViews:
             outbox_unknown=states.get("unknown", 0),
             rejects=db.execute("SELECT count(*) FROM reject").fetchone()[0],
             unaccounted=unaccounted,
+            decisions_held=db.execute("SELECT count(*) FROM decision WHERE state = 'held'").fetchone()[0],
         )
 
     @guarded
@@ -303,6 +339,10 @@ def _inbox_conditions(want: InboxFilter) -> tuple[list[str], list[Any]]:
     if want.unseen:
         where.append("coalesce(v.seen, 0) < n.news")
     return where, given
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
 
 
 def _like(text: str) -> str:

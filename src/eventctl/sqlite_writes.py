@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from eventctl.errors import Conflict
 from eventctl.notification import Notification
-from eventctl.sqlite_reads import EXCEPTION_COLUMNS, LOG_COLUMNS, OUTBOX_COLUMNS, by_pair
+from eventctl.sqlite_reads import DECISION_COLUMNS, EXCEPTION_COLUMNS, LOG_COLUMNS, OUTBOX_COLUMNS, by_pair
 from eventctl.store import (
     REJECTS_MAX,
     Advance,
     Appended,
     Committed,
     CursorRow,
+    DecisionRow,
     Operations,
     OutboxRow,
     Record,
@@ -88,6 +89,16 @@ _AFTER_NOTIFICATIONS = (
     ("snoozes", _SNOOZED),
     ("outbox", f"INSERT INTO outbox ({OUTBOX_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"),
 )
+_ASKED = f"""INSERT INTO decision ({DECISION_COLUMNS}) SELECT nullif(?1, 0), {", ".join(f"?{n}" for n in range(2, len(DecisionRow._fields) + 1))}
+  WHERE NOT EXISTS (SELECT 1 FROM decision WHERE call = ?2)"""
+_DECIDED = (
+    f"UPDATE decision SET {', '.join(f'{name} = ?{n}' for n, name in enumerate(DecisionRow._fields, 1) if n > 2)}"
+    f" WHERE number = ?1 AND call = ?2 AND ver = ?{DecisionRow._fields.index('ver') + 1} - 1"
+)
+_PACKAGE = "INSERT INTO package VALUES (?,?) ON CONFLICT (digest) DO NOTHING"
+_INACTIVE = "UPDATE installed SET active = 0 WHERE place = ? AND id = ? AND active = 1"
+_INSTALLED = "INSERT OR REPLACE INTO installed VALUES (?,?,?,?,?,?,?,?,?,?)"
+_UNINSTALLED = "DELETE FROM installed WHERE place = ? AND id = ? AND digest = ?"
 _UNSNOOZED = "UPDATE member_view SET snooze_until = NULL, snoozed_by = NULL WHERE snoozed_by = ?"
 _TOUCHED = "INSERT OR IGNORE INTO notification_event VALUES (?,?)"
 _STATE_SET = "INSERT OR REPLACE INTO state (cartridge, key, value, expires) VALUES (?,?,?,?)"
@@ -173,6 +184,8 @@ def commit(db: sqlite3.Connection, operations: Operations) -> Committed:
     if operations.outbox_changed:
         _outbox_changed(db, operations, appended)
     reject(db, operations.rejects)
+    _decide(db, operations.decisions)
+    _install(db, operations)
     if operations.units:
         db.executemany(_UNIT, operations.units)
     if operations.meta:
@@ -264,6 +277,29 @@ def _outbox_changed(db: sqlite3.Connection, operations: Operations, appended: li
     _all(db, _OUTBOX_CHANGED, rows, "an attempt is no longer the current one")
 
 
+def _decide(db: sqlite3.Connection, decisions: Sequence[DecisionRow]) -> None:
+    if not decisions:
+        return
+    try:
+        db.executemany(_ASKED, [row for row in decisions if row.ver == 1])
+    except sqlite3.IntegrityError as error:
+        raise Conflict("another decision has this number") from error
+    later = [row for row in decisions if row.ver > 1]
+    if later:
+        _all(db, _DECIDED, later, "a decision has changed since it was read")
+
+
+def _install(db: sqlite3.Connection, operations: Operations) -> None:
+    if not (operations.packages or operations.installed or operations.uninstalled):
+        return
+    db.executemany(_PACKAGE, operations.packages)
+    for row in operations.installed:
+        if row.active:
+            db.execute(_INACTIVE, (row.place, row.id))
+        db.execute(_INSTALLED, row)
+    db.executemany(_UNINSTALLED, operations.uninstalled)
+
+
 def claim(db: sqlite3.Connection, due: list[OutboxRow], lease: int) -> list[OutboxRow]:
     """Take these rows for an attempt, inside the caller's transaction."""
     taken = [row._replace(state="sending", attempt=row.attempt + 1, attempt_id=os.urandom(8).hex(), lease=lease) for row in due]
@@ -294,4 +330,4 @@ def forget_cursor(db: sqlite3.Connection, pipeline: str) -> None:
     db.execute(
         "DELETE FROM timer WHERE partition = 0 AND (owner = ?1 OR (owner >= ?1 || '/' AND owner < ?1 || '0'))", (pipeline,)
     )
-    db.execute("DELETE FROM outbox WHERE pipeline = ? AND state IN ('pending', 'retry')", (pipeline,))
+    db.execute("DELETE FROM outbox WHERE pipeline = ? AND kind <> 'decision' AND state IN ('pending', 'retry')", (pipeline,))

@@ -7,8 +7,8 @@
     claim(now, ...)                T2  outbox rows taken for an attempt, durable before the attempt
 
 Around them stand small questions (`tail`, `history`, `cursor`, `cursors`, `units`, `meta`; what is due: `due_timers`, `due_retries`,
-`overdue`, `next_due`; what is open: `exceptions_of`) and the coming and going of pipelines and runners (`open_cursor`,
-`forget_cursor`, `take_over`). `views` is what people read.
+`overdue`, `due_decisions`, `next_due`; what is open: `exceptions_of`; what is `installed`, and its `package`) and the coming and
+going of pipelines and runners (`open_cursor`, `forget_cursor`, `take_over`). `views` is what people read.
 
 Times are microseconds since 1970 UTC; a `seq` numbers the log; a `pos` numbers the feed. No verb takes a partition: every position
 here is one of partition 0, the only one that these stores have. What leaves the process is a token, which names the log's life and
@@ -19,9 +19,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import orjson
+
+from eventctl.rows import (
+    Appended,
+    CursorRow,
+    DecisionRow,
+    ExceptionRow,
+    FeedRow,
+    InstalledRow,
+    Kind,
+    LedgerRow,
+    LogRow,
+    OutboxChange,
+    OutboxRow,
+    Record,
+    Reject,
+    StateRow,
+    TimerRow,
+    Unit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +49,40 @@ if TYPE_CHECKING:
     from eventctl.notification import MemberView, Notification, Snooze
     from eventctl.views import Views
 
-Kind = Literal["event", "move", "timer", "answer"]
+__all__ = [
+    "DUE_MAX",
+    "DUPLICATE_OF",
+    "LOG_PIPELINE",
+    "REJECTS_MAX",
+    "SHADOW",
+    "SHAPED",
+    "Advance",
+    "Appended",
+    "Committed",
+    "CursorRow",
+    "DecisionRow",
+    "ExceptionRow",
+    "FeedRow",
+    "InstalledRow",
+    "Keys",
+    "Kind",
+    "LedgerRow",
+    "LogRow",
+    "Operations",
+    "OutboxChange",
+    "OutboxRow",
+    "Record",
+    "Reject",
+    "Snapshot",
+    "StateRow",
+    "Store",
+    "Stream",
+    "TimerRow",
+    "Unit",
+    "gone_key",
+    "row_hash",
+]
+
 Stream = Literal["log", "feed"]
 
 LOG_PIPELINE = "system"
@@ -48,230 +100,6 @@ SHADOW = "shadow:"
 
 DUPLICATE_OF = "duplicate of e"
 """How the reason of a dropped repeat begins; the seq of the first one follows. `Trace.duplicates` finds them by it."""
-
-
-class Record(NamedTuple):
-    """What `append` takes. `caused_by` is the seq of the record in this log that led to it."""
-
-    kind: Kind
-    source: str
-    id: str
-    type: str
-    body: bytes
-    principal: str
-    at: int
-    entity: str | None = None
-    caused_by: int | None = None
-    hops: int = 0
-
-
-class Appended(NamedTuple):
-    """Where a record stands. `duplicate` says that it stood there before this call."""
-
-    seq: int
-    duplicate: bool
-
-
-class LogRow(NamedTuple):
-    """A record as the log gives it back."""
-
-    seq: int
-    kind: Kind
-    source: str
-    id: str
-    type: str
-    body: bytes
-    principal: str
-    at: int
-    entity: str | None
-    caused_by: int | None
-    hops: int
-
-
-class FeedRow(NamedTuple):
-    """A position of the feed.
-
-    `why` is `accept` or `release` for an event, whose `type` stands here so that a pipeline can pass what it has no cartridge
-    for without reading it. `answer`, `timer` and `retry` are for one pipeline only, which `type` names; `seq` is then the
-    record that says so.
-    """
-
-    pos: int
-    seq: int
-    type: str
-    why: str
-
-
-class ExceptionRow(NamedTuple):
-    """What a pipeline did with a record when it was not plainly applied.
-
-    state: `dropped`, `quarantined`, `waiting` (for an answer), `behind` (an earlier event of its entity), `retry` (due then),
-    `dead`, `struck` (its cartridge hung or killed the process: the next run leaves that cartridge out).
-    `pos` is where it stands in that pipeline's stream, `cartridge` and `reason` say who and why.
-    """
-
-    pipeline: str
-    seq: int
-    state: str
-    pos: int
-    cartridge: str
-    reason: str
-    attempts: int = 0
-    due: int | None = None
-    entity: str | None = None
-
-
-class LedgerRow(NamedTuple):
-    """An occurrence that was seen: `key` is 16 bytes. Precondition on write: the key is absent or expired at `at`."""
-
-    key: bytes
-    seq: int
-    expires: int
-
-
-class StateRow(NamedTuple):
-    """A cartridge's memory under one key, as JSON; `value` None removes it.
-
-    From `expires` on (microseconds; None: never) it makes no difference to anybody: retention deletes it at some time after, and
-    until then it is read like any other.
-    """
-
-    cartridge: str
-    key: str
-    value: bytes | None
-    expires: int | None = None
-
-
-class TimerRow(NamedTuple):
-    """A durable due time. `owner` is a pipeline, or `<pipeline>/<cartridge>`; (owner, key) is unique, a later set replaces."""
-
-    owner: str
-    key: str
-    due: int
-    body: bytes = b"{}"
-
-
-class OutboxRow(NamedTuple):
-    """An effect that is owed. `id` is a hash of what it answers to, so planning it twice owes it once.
-
-    state: `pending`, `sending`, `retry`, `done`, `dead`, `unknown` (an attempt whose end nobody saw).
-    `name` is the executor, `pipeline` and `seq` the event that owes it, `group_key` what may be folded together.
-    """
-
-    id: str
-    kind: str
-    name: str
-    pipeline: str
-    seq: int
-    body: bytes
-    group_key: str = ""
-    state: str = "pending"
-    attempt: int = 0
-    attempt_id: str = ""
-    lease: int | None = None
-    next_at: int = 0
-    answer_seq: int | None = None
-
-
-class OutboxChange(NamedTuple):
-    """How an attempt ended. Precondition: the row's last attempt is `attempt_id` and it is not done.
-
-    Its lease is cleared. When the same commit appends the answer (a record of kind `answer` whose id is the row's), the row keeps
-    that record's number as `answer_seq`.
-    """
-
-    id: str
-    attempt_id: str
-    state: str
-    next_at: int = 0
-
-
-class Reject(NamedTuple):
-    """What never became an event: the raw bytes (capped) and the reason."""
-
-    id: int
-    channel: str
-    at: int
-    reason: str
-    raw: bytes
-
-
-class Unit(NamedTuple):
-    """A file that people write, as last read: the cache that makes a rescan cheap, and where strikes are booked.
-
-    state: `active`, `disabled` (with `reason`).
-    """
-
-    path: str
-    mtime: int
-    size: int
-    inode: int
-    hash: str
-    manifest: bytes
-    state: str = "active"
-    reason: str = ""
-    strikes: int = 0
-
-
-class DecisionRow(NamedTuple):
-    """Something that may act, and what autonomy made of it. Its machine is `decisions`; `number` 0 asks the store for the next one.
-
-    state: `held` (for a person, expires at `due`), `window` (acts by itself at `due` unless it is undone), `approved` (its outbox row is
-    owed), `done` (until `due`, when it has one, it can be undone), `undoing`, and the ends `undone`, `denied`, `expired`, `failed`,
-    `unknown` (an attempt whose end nobody saw).
-    `call` is unique: planning it twice asks once. `kind` is what approvals are counted by, `name` the executor, `domain` and `owner`
-    (a member) say whose it is, `pipeline` and `seq` the event that it is about. `decided_by` is a principal, "" where nobody was asked;
-    `approved` that a person said yes. `body` is JSON: what is to be done, the evidence, the result.
-    """
-
-    number: int
-    call: str
-    state: str
-    kind: str
-    name: str
-    pipeline: str
-    seq: int
-    domain: str
-    owner: str
-    asked_at: int
-    due: int | None = None
-    decided_by: str = ""
-    decided_at: int | None = None
-    approved: bool = False
-    ver: int = 1
-    body: bytes = b"{}"
-
-
-class InstalledRow(NamedTuple):
-    """A version of an installed cartridge. `place` is `library`, `domain:<name>` or `member:<name>`; of one id there at most one is active.
-
-    `digest` names its files (`Operations.packages`), `runs` is `worker`, or `in-process` once an admin trusted this digest.
-    `decision` is the number of the decision that let it in.
-    """
-
-    place: str
-    id: str
-    version: str
-    digest: str
-    active: bool
-    runs: str
-    origin: str
-    by: str
-    at: int
-    decision: int = 0
-
-
-class CursorRow(NamedTuple):
-    """How far a pipeline has come, and what became of everything up to there."""
-
-    pipeline: str
-    pos: int
-    term: int
-    applied: int = 0
-    dropped: int = 0
-    quarantined: int = 0
-    dead: int = 0
-    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -299,9 +127,10 @@ class Operations:
     that are already held by a live row of another seq are a conflict; live is judged at the moment (`at`) of the new row's
     record. `timers_cleared` is (owner, key, due): with a due, only if it is still due then.
     `snoozes` keep a longer snooze that is there; `unsnoozed` ends all that these silences or rules made.
-    `decisions` with `ver` 1 are new, and one whose `call` is there already changes nothing; others carry a raised `ver` as `changed` does.
+    `decisions` with `ver` 1 are new, and one whose `call` is there already changes nothing; after them come the others, which carry a
+    raised `ver` as `changed` does.
     `packages` are (digest, body), kept once; `installed` rows replace those of the same (place, id, digest), and an active one makes
-    the others of its (place, id) inactive.
+    the others of its (place, id) inactive; `uninstalled` are (place, id, digest), gone for good.
     `exceptions` replace, `cleared` removes (pipeline, seq); `feed` is (seq, type, why), `annotations` (seq, slot, value),
     `rejects` (channel, at, reason, raw).
     """
@@ -329,6 +158,7 @@ class Operations:
     decisions: list[DecisionRow] = field(default_factory=list)
     packages: list[tuple[str, bytes]] = field(default_factory=list)
     installed: list[InstalledRow] = field(default_factory=list)
+    uninstalled: list[tuple[str, str, str]] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
 
@@ -366,7 +196,8 @@ class Snapshot:
     """The answers to `Keys`; what is absent has no entry. Ledger rows are given as they are, expired or not.
 
     `lives` gives for (life, key) the open notification, or else the newest one that is not archived (so that `reopens` can find
-    it). `decisions` are by call; `approvals` count, by kind, the decisions that a person approved and nobody undid. `identities` gives the record of a (source, id). `due` are the notifications with `due` at or before `Keys.due_before`, by
+    it). `identities` gives the record of a (source, id). `decisions` are by call; `approvals` count, by kind, the decisions that a
+    person approved and nobody has undone or is undoing. `due` are the notifications with `due` at or before `Keys.due_before`, by
     (due, id), at most `DUE_MAX`; none without it. `silenced` are those with `silenced_until` at or before `Keys.silenced_before`, or
     else with that `Keys.silenced_by`, by id, at most `DUE_MAX`.
     """
@@ -447,7 +278,7 @@ class Store(Protocol):
         """Exceptions of this pipeline in these states, in stream order (what is waiting or behind is bounded by design)."""
 
     def next_due(self) -> int | None:
-        """The soonest moment at which a timer, a retry, an outbox row or a lease on one becomes due; None if nothing will."""
+        """The soonest moment at which a timer, a retry, an outbox row, a lease on one, or an open decision is due; None for none."""
 
     def cursor(self, pipeline: str) -> CursorRow | None:
         """Where a pipeline stands."""
@@ -464,6 +295,7 @@ class Store(Protocol):
     def forget_cursor(self, pipeline: str, *, told: Sequence[Record] = ()) -> None:
         """Drop a cursor and what is outstanding under it: exceptions but for drops, its timers, outbox rows not yet attempted.
 
+        Decisions stay, and what they owe: who was asked may still answer, and a yes is still done.
         `told` are the records that say so; they come in the same commit.
         """
 

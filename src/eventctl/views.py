@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from eventctl.notification import MemberView, Notification
-from eventctl.store import CursorRow, ExceptionRow, FeedRow, LogRow, OutboxRow, Reject
+from eventctl.store import CursorRow, DecisionRow, ExceptionRow, FeedRow, LogRow, OutboxRow, Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ class Counts(NamedTuple):
     outbox_unknown: int
     rejects: int
     unaccounted: int
+    decisions_held: int = 0
 
 
 class TypeSeen(NamedTuple):
@@ -142,6 +143,22 @@ class Views(Protocol):
     def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]: ...
 
     def outbox(self, *, states: Sequence[str] = (), limit: int = 50, after: str = "") -> list[OutboxRow]: ...
+
+    def decisions(
+        self,
+        states: Sequence[str] = (),
+        *,
+        domains: Sequence[str] = (),
+        owners: Sequence[str] = (),
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[DecisionRow]:
+        """Newest first, with numbers below `after`; with `domains` or `owners`, those that are one of these domains' or owners'."""
+
+    def decision(self, number: int) -> DecisionRow | None: ...
+
+    def decisions_about(self, seq: int) -> list[DecisionRow]:
+        """What was asked about this record, in the order of asking."""
 
     def cursors(self) -> list[tuple[CursorRow, int]]:
         """Every pipeline with its lag in positions."""

@@ -8,6 +8,7 @@ import pytest
 from eventctl.memory_store import MemoryStore
 from eventctl.sqlite_store import SqliteStore
 from eventctl.store import Store
+from eventctl.suites.decisions import DecisionSuite, InstalledSuite
 from eventctl.suites.notifications import NotificationSuite, OutboxSuite
 from eventctl.suites.store import StoreSuite
 from eventctl.suites.views import ViewSuite
@@ -32,6 +33,14 @@ class TestNotifications(NotificationSuite):
 
 
 class TestOutbox(OutboxSuite):
+    pass
+
+
+class TestDecisions(DecisionSuite):
+    pass
+
+
+class TestInstalled(InstalledSuite):
     pass
 
 

@@ -13,8 +13,20 @@ from eventctl.errors import EventctlError
 from eventctl.memory_store import MemoryStore
 from eventctl.notification import MemberView, Notification
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import Advance, ExceptionRow, Keys, LedgerRow, Operations, OutboxChange, StateRow, Store, TimerRow
-from eventctl.suites.rows import NOON_US, notification, owed, record
+from eventctl.store import (
+    Advance,
+    DecisionRow,
+    ExceptionRow,
+    InstalledRow,
+    Keys,
+    LedgerRow,
+    Operations,
+    OutboxChange,
+    StateRow,
+    Store,
+    TimerRow,
+)
+from eventctl.suites.rows import NOON_US, asked, notification, owed, record
 from eventctl.views import InboxFilter, LogFilter, Trace
 
 # Small ranges: what is wanted are collisions.
@@ -67,6 +79,22 @@ NOTIFICATIONS = st.builds(
 )
 OUTBOX = st.builds(owed, st.integers(1, 9).map(str), kind=NAMES, seq=SMALL, pipeline=PIPELINES, next_at=MOMENTS)
 
+DECISION_STATES = st.sampled_from(["held", "window", "approved", "done", "undone"])
+DECISIONS = st.builds(
+    asked,
+    NAMES,
+    number=st.sampled_from([0, 0, 0, 4]),
+    state=DECISION_STATES,
+    kind=NAMES,
+    domain=NAMES,
+    owner=NAMES,
+    seq=SMALL,
+    due=MAYBE_MOMENT,
+    approved=st.booleans(),
+    ver=st.sampled_from([1, 1, 2]),
+)
+INSTALLED = st.builds(InstalledRow, NAMES, NAMES, NAMES, NAMES, st.booleans(), NAMES, NAMES, NAMES, MOMENTS)
+
 
 def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(strategy, max_size=3)
@@ -91,6 +119,10 @@ OPERATIONS = st.builds(
     touched=some(st.tuples(SMALL, SMALL)),
     member_views=some(st.builds(MemberView, NAMES, SMALL, SMALL, MAYBE_MOMENT)),
     outbox=some(OUTBOX),
+    decisions=some(DECISIONS),
+    packages=some(st.tuples(NAMES, BODIES)),
+    installed=some(INSTALLED),
+    uninstalled=some(st.tuples(NAMES, NAMES, NAMES)),
     meta=st.dictionaries(NAMES, NAMES, max_size=1),
 )
 ALL_KEYS = Keys(
@@ -103,6 +135,8 @@ ALL_KEYS = Keys(
     identities=[(name, f"e{number}") for name in "abc" for number in range(1, 31)],
     annotations=list(range(1, 7)),
     member_views=[(name, number) for name in "abc" for number in range(1, 7)],
+    decisions=list("abc"),
+    approvals=list("abc"),
     due_before=NOON_US + 20_000_000,
 )
 
@@ -140,6 +174,13 @@ class Stores(RuleBasedStateMachine):
         if held is not None:
             row = given._replace(id=number, ver=held.ver + 1)
             self.both(lambda store: store.commit(Operations(changed=[row])))
+
+    @rule(number=SMALL, given=DECISIONS)
+    def decide(self, number: int, given: DecisionRow) -> None:
+        held = self.memory.views.decision(number)
+        if held is not None:
+            row = given._replace(number=number, call=held.call, ver=held.ver + 1)
+            self.both(lambda store: store.commit(Operations(decisions=[row])))
 
     @rule(pipeline=PIPELINES, expected=st.booleans(), by=st.integers(0, 3), booked=st.integers(0, 3))
     def advance(self, pipeline: str, expected: bool, by: int, booked: int) -> None:
@@ -229,6 +270,9 @@ class Stores(RuleBasedStateMachine):
         self.both(lambda store: store.exceptions_of("domain:a", states))
         self.both(lambda store: store.due_retries("domain:a", now, limit=limit))
         self.both(lambda store: store.due_timers(now, limit=limit))
+        self.both(lambda store: store.due_decisions(now, limit=limit))
+        self.both(lambda store: store.views.decisions_about(seq))
+        self.both(lambda store: store.package("a"))
         self.both(lambda store: [row._replace(attempt_id="") for row in store.overdue(now, limit=limit)])
         self.both(lambda store: store.views.life(seq, limit=limit))
         self.both(lambda store: store.views.member_views(seq))
@@ -239,12 +283,17 @@ class Stores(RuleBasedStateMachine):
         self.both(lambda store: store.views.rejects(limit=limit, before=seq))
         self.both(lambda store: [row.id for row in store.views.outbox(states=states, limit=limit, after=str(seq))])
 
+    @rule(states=st.lists(DECISION_STATES, max_size=2), whose=st.lists(NAMES, max_size=2), after=st.none() | SMALL, limit=SMALL)
+    def page_the_decisions(self, states: list[str], whose: list[str], after: int | None, limit: int) -> None:
+        self.both(lambda store: store.views.decisions(states, domains=whose, owners=whose[:1], after=after, limit=limit))
+
     @invariant()
     def nothing_tells_them_apart(self) -> None:
         self.both(lambda store: store.snapshot(ALL_KEYS))
         self.both(lambda store: store.cursors())
         self.both(lambda store: store.views.cursors())
         self.both(lambda store: store.next_due())
+        self.both(lambda store: store.installed())
         self.both(lambda store: store.views.counts())
         self.both(lambda store: store.views.projection_hash())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventctl.notification import Notification
-from eventctl.store import Advance, Keys, Kind, LedgerRow, Operations, OutboxRow, Record, Store
+from eventctl.store import Advance, DecisionRow, Keys, Kind, LedgerRow, Operations, OutboxRow, Record, Store
 
 NOON_US = 1_795_176_000_000_000
 """2026-11-20 12:00 UTC: records of tests are ingested a second apart from here on."""
@@ -59,6 +59,15 @@ def ledger(key: str, seq: int, expires: int) -> LedgerRow:
 def owed(name: str, **given: Any) -> OutboxRow:
     fields: dict[str, Any] = {"id": name, "kind": "call", "name": "echo", "pipeline": "domain:builds", "seq": 1, "body": b"{}"}
     return OutboxRow(**{**fields, **given})
+
+
+def asked(call: str, **given: Any) -> DecisionRow:
+    """A decision that is held for a person, without an end."""
+    fields: dict[str, Any] = {
+        "number": 0, "call": call, "state": "held", "kind": "domain:builds/deploy:start", "name": "command",
+        "pipeline": "domain:builds", "seq": 1, "domain": "builds", "owner": "", "asked_at": NOON_US,
+    }  # fmt: skip
+    return DecisionRow(**{**fields, **given})
 
 
 def advance(pipeline: str, expected: int, pos: int, term: int = 0, **counts: int) -> Operations:

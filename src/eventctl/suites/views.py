@@ -9,7 +9,7 @@ import pytest
 from eventctl.errors import UsageError
 from eventctl.notification import MemberView
 from eventctl.store import DUPLICATE_OF, ExceptionRow, FeedRow, Operations, Store
-from eventctl.suites.rows import NOON_US, advance, changed, held, notification, owed, record
+from eventctl.suites.rows import NOON_US, advance, asked, changed, held, notification, owed, record
 from eventctl.views import InboxFilter, LogFilter
 
 
@@ -243,7 +243,8 @@ class ViewSuite:
         store.commit(
             Operations(opened=rows, outbox=[owed(state, state=state) for state in states], feed=[(1, "a", "accept")]),
         )
-        assert (2, 2, 1, 2, 1, 3, 1, 1, 1, 0) == store.views.counts()
+        store.commit(Operations(decisions=[asked("a"), asked("b"), asked("c", state="done")]))
+        assert (2, 2, 1, 2, 1, 3, 1, 1, 1, 0, 2) == store.views.counts()
 
     def test_a_position_in_no_bucket_is_unaccounted(self, store: Store) -> None:
         store.append([record(n) for n in range(1, 6)])
