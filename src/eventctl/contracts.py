@@ -135,13 +135,17 @@ class CartridgeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One attempt of a call. `id` is the same for every attempt: give it to whoever can tell a repeat by it."""
+    """One attempt of a call. `id` is the same for every attempt: give it to whoever can tell a repeat by it.
+
+    `seq` is the number of the event that owes it, 0 where nobody says.
+    """
 
     id: str
     name: str
     args: Mapping[str, Any]
     attempt: int
     deadline_s: float
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,11 @@ class Enricher(Protocol):
 
 
 class Executor(Protocol):
-    """Performs one kind of call, outside any transaction, on a thread of the outbox."""
+    """Performs one kind of call, outside any transaction, on a thread of the outbox.
+
+    It may also say: `acts = False` when it changes nothing in the world, so that autonomy lets it be; `deadline_s` when an attempt of it
+    may take longer than the usual 60 s; `stop()` ends all of its attempts at once, when the runner ends.
+    """
 
     name: str
 

@@ -30,7 +30,11 @@ from eventctl.times import FOREVER, MINUTE, SECOND
 
 THREADS = 8
 DEADLINE = 60 * SECOND
-LEASE = DEADLINE + 5 * SECOND
+GRACE = 5 * SECOND
+LEASE = DEADLINE + GRACE
+LONG_MAX = 32
+"""Attempts whose executor may take longer than `DEADLINE` have threads of their own, so many: an agent's half hour holds up no log line."""
+
 ATTEMPTS_MAX = 5
 OVERDUE_MAX = 1_000
 BACKOFF_MIN = 1 * SECOND
@@ -80,6 +84,7 @@ class Outbox:
         self._threads = threads
         self._jitter = jitter
         self._flying: dict[str, tuple[OutboxRow, Future[Answer]]] = {}
+        self._lease = GRACE + max([DEADLINE, *map(deadline_of, executors.values())])
         self._begun = False
         self._closing = Lock()
         self._closed = False
@@ -96,9 +101,10 @@ class Outbox:
         for row in self._store.overdue(now if self._begun else FOREVER, limit=OVERDUE_MAX):
             self._settle(row, now, worked)
         self._begun = True
-        free = self._threads - len(self._flying)
+        long = sum(deadline_of(self._executors.get(row.name)) > DEADLINE for row, _ in self._flying.values())
+        free = min(self._threads - (len(self._flying) - long), self._threads + LONG_MAX - len(self._flying))
         if start and free > 0:
-            for row in self._store.claim(now, lease=LEASE, limit=free):
+            for row in self._store.claim(now, lease=self._lease, limit=free):
                 failpoints.reach("t2.after_claim")
                 self._start(row)
                 worked.started += 1
@@ -178,11 +184,16 @@ class Outbox:
         return max(int(wait * (1 + self._jitter() / 2)), int(min(after_s or 0, 3600) * SECOND))
 
 
+def deadline_of(executor: Executor | None) -> int:
+    """How long an attempt of it may take, in microseconds: what its `deadline_s` says, or else `DEADLINE`."""
+    return int(getattr(executor, "deadline_s", DEADLINE / SECOND) * SECOND)
+
+
 def _attempt(executor: Executor | None, row: OutboxRow) -> Answer:
     """One attempt, on a thread. The boundary to foreign code: whatever it raises becomes an answer."""
     if executor is None:
         return Answer(False, error=f"there is no executor {row.name!r}")
-    request = Request(row.id, row.name, _args(row), row.attempt, DEADLINE / SECOND)
+    request = Request(row.id, row.name, _args(row), row.attempt, deadline_of(executor) / SECOND, row.seq)
     try:
         answer = executor.execute(request)
     except Exception as error:  # noqa: BLE001 - a plugin's executor may raise anything, and the loop must live
