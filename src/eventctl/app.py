@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from eventctl import __version__, client, discovery, plugins, settings, strictjson, workspace
+from eventctl import __version__, client, discovery, helpdesk, plugins, settings, strictjson, workspace
 from eventctl import catalog as catalogs
 from eventctl.advance import Pipeline
 from eventctl.announce import announce
@@ -29,10 +29,11 @@ from eventctl.composition import compose, emptied, trial
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.declared import META, Declared
 from eventctl.decode import decode, to_record
-from eventctl.discovery import Scan
+from eventctl.discovery import Found, Scan
 from eventctl.enriching import enrichers
 from eventctl.errors import NotFound, Problem
 from eventctl.inbox import Inbox
+from eventctl.installed import VERSION, Shelf, cartridge_of, damaged, pipeline_of
 from eventctl.modules import Modules
 from eventctl.outbox import Outbox
 from eventctl.plan import Plan
@@ -92,10 +93,11 @@ def running(
         wake = Wake()
         closing.callback(wake.close)
         house = House(paths, env, crumb, no_plugins=no_plugins, now=ticks.now)
+        before = store.meta(VERSION)
         built = house.build(store)
         outbox = Outbox(store, house.plugins.executors, wake=wake.wake, jitter=random.Random().random)
         closing.callback(outbox.close)
-        reload = Reload(paths, house.build, built, now=ticks.now, wake=wake.wake)
+        reload = Reload(paths, house.build, built, now=ticks.now, wake=wake.wake, installed=before)
         closing.callback(reload.close)
         if watch:
             reload.watch()
@@ -161,6 +163,7 @@ class House:
         self._no_plugins = no_plugins or plugins.prevented(env)
         self._now = now
         self._modules = Modules()
+        self._shelf = Shelf()
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -185,7 +188,13 @@ class House:
 
     def scan(self, store: Store | None = None) -> Scan:
         """What stands in the workspace now; `store` knows what has been read before and what is switched off."""
-        return discovery.scan(self.paths.root, _with_plugged(store.units() if store else {}, self.plugins))
+        return self._scanned(store)
+
+    def _scanned(self, store: Store | None, before: Iterable[Found] = ()) -> Scan:
+        found = discovery.scan(self.paths.root, _with_plugged(store.units() if store else {}, self.plugins), before=before)
+        if store is not None:
+            self._shelf.join(found, store.installed(), store.package)
+        return found
 
     def planned(self, scan: Scan, *, enable: Iterable[str] = ()) -> Planned:
         """The parts of the pipelines that would run what was found. Nothing is written, and no code loaded.
@@ -218,9 +227,7 @@ class House:
         Code that has changed and was at work is loaded on trial. What was learnt about files is written down.
         """
         given, problems = self.settings()
-        scan = discovery.scan(
-            self.paths.root, _with_plugged(store.units(), self.plugins), before=running.found if running else ()
-        )
+        scan = self._scanned(store, running.found if running else ())
         catalog, undeclared = self.catalog(scan)
         composed = compose(scan, catalog, enable=given.enable, plugged=self.plugins.cartridges)
         before = {old.name: old for old in (running.pipelines if running else ()) if isinstance(old, DagPipeline)}
@@ -240,8 +247,8 @@ class House:
         changed = [unit for unit in scan.units.values() if written.get(unit.path) != unit]
         declared = Declared.of(catalog).text()
         if changed or store.meta(META) != declared:
-            back = _switched_on(composed.plans, written, self._now())
-            store.commit(Operations(units=changed, meta={META: declared}, records=back))
+            told = _switched_on(composed.plans, written, self._now()) + _damaged(written, scan.units, self._now())
+            store.commit(Operations(units=changed, meta={META: declared}, records=told))
         off = {unit.path for unit in scan.units.values() if unit.state != "active"}
         wrong = [*problems, *self.plugins.problems, *undeclared, *composed.problems, *mistaken, *failures]
         return Built(pipelines, [found._replace(warning=True) if found.where in off else found for found in wrong], scan.found)
@@ -267,12 +274,25 @@ def _switched_on(plans: Mapping[str, Plan], before: Mapping[str, Unit], now: int
     ]
 
 
+def _damaged(before: Mapping[str, Unit], units: Mapping[str, Unit], now: int) -> list[Record]:
+    """What tells people that the stored files of a cartridge are not those that were installed."""
+    return [
+        announce(
+            "system.cartridge.disabled",
+            {"pipeline": pipeline_of(place), "cartridge": cartridge_of(place, name), "reason": reason},
+            now=now, by="runner", entity=name, description=f"{name}: {reason}",
+        )
+        for place, name, reason in damaged(before, units)
+    ]  # fmt: skip
+
+
 def _trust(given: Settings, scan: Scan) -> Trust:
     """Who is believed: as the workspace says, and for a domain that it does not name, as that one's own file does."""
     trust, anomalies = given.trust, given.trust.anomalies
     own = {name: file.guardian.trust for name, file in scan.domains if file.guardian.trust is not None}
     odd = Anomalies(anomalies.first_seen, anomalies.oversized, anomalies.unlike_schema, anomalies.size, anomalies.sizes)
-    return Trust(trust.strictness, trust.rules, {**own, **trust.domains}, channels=trust.channels, anomalies=odd)
+    channels = {**helpdesk.STRICT, **trust.channels}
+    return Trust(trust.strictness, trust.rules, {**own, **trust.domains}, channels=channels, anomalies=odd)
 
 
 def _correlation(given: Settings) -> Correlation:

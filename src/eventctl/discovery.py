@@ -4,6 +4,7 @@
     company/domains/<name>/{domain.toml,event_types.toml}         a domain, its part of the catalog
     company/domains/<name>/cartridges/                            its cartridges
     personal/<member>/{member.toml,cartridges/}                   a member's
+    helpdesk/                                                     input from outside: never a cartridge, whatever lies there
 
 A cartridge is a `.py` file or a folder with `cartridge.toml` and `cartridge.py`. What has a mistake is left out and named, and the
 rest stands. A file that has not changed since the last look costs one `stat`: its manifest is kept, checked, in the store.
@@ -20,6 +21,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
+from eventctl import helpdesk
 from eventctl import manifest as manifests
 from eventctl.declaration import read_part
 from eventctl.enrichments import EnrichmentSettings
@@ -122,6 +124,7 @@ def scan(root: Path, known: Mapping[str, Unit], *, before: Iterable[Found] = ())
     for name in scanner.names(MEMBERS):
         scanner.member(name)
     scanner.gone()
+    scanner.scan.problems += helpdesk.strays(root)
     return scanner.scan
 
 
@@ -172,7 +175,7 @@ class _Scanner:
     def gone(self) -> None:
         """Files that were known and are not there: their rows say so, and let go of the manifest."""
         for path, unit in self._known.items():
-            if path not in self._seen and unit.reason != GONE and not path.startswith("plugin:"):
+            if path not in self._seen and unit.reason != GONE and not path.startswith(("plugin:", "installed:")):
                 self._remember(unit._replace(manifest=b"", state="disabled", reason=GONE, strikes=0))
 
     def _written(self, model: type[W], path: str) -> W:
@@ -204,6 +207,10 @@ class _Scanner:
         self.scan.parts.append((origin, data))
 
     def _cartridges(self, scope: Scope, owner: str, folder: str) -> None:
+        if helpdesk.lies_in(self._root, self._root / folder):
+            what = "leads into helpdesk/, and no cartridge is ever taken from there"
+            self.scan.problems.append(Problem(folder, what, "read what lies there; then copy it"))
+            return
         for path, files, stat in self._units(folder):
             self._seen.add(path)
             try:

@@ -16,10 +16,11 @@ from eventctl.advance import Pipeline
 from eventctl.announce import announce
 from eventctl.discovery import Found
 from eventctl.errors import EventctlError, Problem
+from eventctl.installed import VERSION
 from eventctl.store import Record, Store
 from eventctl.workspace import CONFIG, Paths
 
-FOLDERS = ("company", "cartridges", "personal", "helpdesk")
+FOLDERS = ("company", "cartridges", "personal")
 STEP_MS = 500
 """How often the watching thread wakes up; at the library's 50 ms it took twice what the rest of an idle runner takes."""
 
@@ -46,7 +47,10 @@ class Change(NamedTuple):
 
 
 class Reload:
-    """Watches one workspace. `build` makes pipelines from the files as they are now, given those that run; `running` runs."""
+    """Watches one workspace. `build` makes pipelines from the files as they are now, given those that run; `running` runs.
+
+    `installed` is the store's fact about what is installed (`installed.VERSION`), as it was before `running` was built.
+    """
 
     def __init__(
         self,
@@ -56,12 +60,14 @@ class Reload:
         *,
         now: Callable[[], int],
         wake: Callable[[], None],
+        installed: str | None = None,
     ) -> None:
         self._root = paths.root
         self._build = build
         self._running = running
         self._now = now
         self._wake = wake
+        self._installed = installed
         self._changed = threading.Event()
         self._stop = threading.Event()
         self.watching = threading.Event()
@@ -85,10 +91,12 @@ class Reload:
         self._wake()
 
     def take(self, store: Store) -> Change | None:
-        """Build again if something has changed; None when nothing has."""
-        if not self._changed.is_set():
+        """Build again if something has changed, in files or in what is installed; None when nothing has."""
+        installed = store.meta(VERSION)
+        if not self._changed.is_set() and installed == self._installed:
             return None
         self._changed.clear()
+        self._installed = installed
         try:
             built = self._build(store, self._running)
         except EventctlError as error:

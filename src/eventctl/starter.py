@@ -19,7 +19,7 @@ import eventctl
 from eventctl import workspace
 from eventctl.workspace import Paths
 
-SHIPPED = ("company", "cartridges", "personal")
+SHIPPED = ("company", "cartridges", "personal", "helpdesk")
 RECORD = "shipped.json"
 
 TEMPLATE = """\

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from eventctl import client
+from eventctl import client, helpdesk
 from eventctl.cli.params import LEVEL
 from eventctl.cli.session import Session, Verb, json_option, refusal, unallowed
 from eventctl.decode import decode, to_record
@@ -77,7 +77,9 @@ def _emit_one(session: Session, type_: str, flags: dict[str, Any], as_json: bool
     principal = session.producer()
     paths = session.paths()
     now = session.now()
-    raw = _envelope(type_, flags)
+    raw = _envelope(type_, flags, paths.root)
+    if (flags["payload"] or "").startswith("@") and flags["payload"] != "@-":
+        principal = helpdesk.speaker(principal, paths.root, Path(flags["payload"][1:]))
     try:
         record = to_record(decode(raw, now=now), principal=str(principal), at=now)
     except Refused as wrong:
@@ -104,7 +106,7 @@ def _emit_one(session: Session, type_: str, flags: dict[str, Any], as_json: bool
         click.echo(f"this id from {safe_text(record.source, limit=80)} was in the log already: nothing was added", err=True)
 
 
-def _envelope(type_: str, flags: dict[str, Any]) -> bytes:
+def _envelope(type_: str, flags: dict[str, Any], root: Path) -> bytes:
     """The flags as an envelope. The payload goes in as it was written, so that the decoder judges it and not a parsed copy."""
     import orjson
 
@@ -116,7 +118,7 @@ def _envelope(type_: str, flags: dict[str, Any]) -> bytes:
         raise UsageError("an event is text in UTF-8, and one of these words is not") from None
     if flags["payload"] is None:
         return head
-    payload = _payload(flags["payload"])
+    payload = _payload(flags["payload"], root)
     try:
         orjson.loads(payload)  # one whole JSON value: it cannot end early and go on as fields of the envelope
     except orjson.JSONDecodeError as wrong:
@@ -124,30 +126,31 @@ def _envelope(type_: str, flags: dict[str, Any]) -> bytes:
     return head[:-1] + b',"payload":' + payload + b"}"
 
 
-def _payload(text: str) -> bytes:
+def _payload(text: str, root: Path) -> bytes:
     if not text.startswith("@"):
         return text.encode(errors="surrogateescape")
-    with _opened(text[1:]) as stream:
+    with _opened(root, text[1:]) as stream:
         return stream.read()
 
 
 def _emit_stream(session: Session, kind: str, name: str, as_json: bool) -> None:
     from eventctl.cli import intake as intakes
 
-    principal = session.producer()
+    paths = session.paths()
+    principal = session.producer() if name == "-" else helpdesk.speaker(session.producer(), paths.root, Path(name))
     place = "" if name == "-" else f"{name}:"
 
     def complain(number: int, reason: str) -> None:
         if intake.counts.refused <= COMPLAINTS_MAX:
             click.echo(safe_text(f"{place}line {number}: {reason}", limit=1_000), err=True)
 
-    with client.Appender(session.paths()) as appender:
+    with client.Appender(paths) as appender:
         intake = intakes.Intake(appender, principal, session.now, complain)
         try:
             if kind == "repository":
                 _pour_repository(intake, name)
             else:
-                with _opened(name) as stream:
+                with _opened(paths.root, name) as stream:
                     intakes.pour(intake, intakes.Lines(stream).groups(), _journal_line if kind == "journald" else None)
         except (EventctlError, OSError):
             _answer_cut_short(intake, as_json)
@@ -210,7 +213,7 @@ def _answer(counts: Counts, as_json: bool) -> None:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
+def _opened(root: Path, name: str) -> Iterator[BinaryIO]:
     if name == "-":
         if sys.stdin.isatty():
             click.echo("reading from the keyboard; Ctrl-D ends it", err=True)
@@ -219,5 +222,5 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     path = Path(name)
     if not path.exists():
         raise NotFound("there is no such file", where=name)
-    with path.open("rb") as file:
+    with helpdesk.opened(root, path) if helpdesk.lies_in(root, path) else path.open("rb") as file:
         yield file
