@@ -28,9 +28,13 @@ def announce(
     description: str = "",
     caused_by: int | None = None,
     hops: int = 0,
+    id_: str = "",
 ) -> Record:
-    """An event of the platform, ready to be appended or committed. `by` is the part that speaks, `now` microseconds."""
-    id_ = uuid7(now)
+    """An event of the platform, ready to be appended or committed. `by` is the part that speaks, `now` microseconds.
+
+    `id_` is for what may be said twice and is to be heard once.
+    """
+    id_ = id_ or uuid7(now)
     fields: dict[str, Any] = {
         "id": id_,
         "event": event,

@@ -24,6 +24,7 @@ POINTS: Mapping[str, str] = {
     "send.after": "an executor has acted, nothing says so yet",
     "t3.before_commit": "a result is known, it is about to be written",
     "timer.before_commit": "a timer is due, its record is about to be written",
+    "decision.before_commit": "a decision is made, or came due; it is about to be written",
     "move.before_commit": "a move has written its effect, the transaction is open",
     "move.after_commit": "a move is committed, its caller has not heard so",
 }
