@@ -172,7 +172,7 @@ class House:
         return plugins.load(
             disabled,
             no_plugins=self._no_plugins,
-            builtin=Builtin(self._env, logging.getLogger("eventctl.log")),
+            builtin=Builtin(self._env, logging.getLogger("eventctl.log"), str(self.paths.root)),
             version=__version__,
         )
 

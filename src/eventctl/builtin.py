@@ -13,11 +13,12 @@ from eventctl.hookspecs import hookimpl
 
 
 class Builtin:
-    """The plugin `eventctl`. `env` is what commands may see of, `log` where the `log` executor writes."""
+    """The plugin `eventctl`. `env` is what commands may see of, `log` where the `log` executor writes, `root` where commands run."""
 
-    def __init__(self, env: Mapping[str, str], log: logging.Logger) -> None:
+    def __init__(self, env: Mapping[str, str], log: logging.Logger, root: str | None = None) -> None:
         self._env = env
         self._log = log
+        self._root = root
 
     @hookimpl
     def eventctl_register_event_types(self) -> list[dict[str, Any]]:
@@ -25,4 +26,4 @@ class Builtin:
 
     @hookimpl
     def eventctl_register_executors(self) -> list[Executor]:
-        return [CommandExecutor(self._env), LogExecutor(self._log)]
+        return [CommandExecutor(self._env, self._root), LogExecutor(self._log)]
