@@ -10,21 +10,37 @@ import orjson
 import pytest
 
 from eventctl import catalog, moves
+from eventctl.audit import audit
 from eventctl.backup import back_up, inspect, restore
 from eventctl.decode import decode, to_record
 from eventctl.errors import Conflict, Misconfigured, StorageFailed
+from eventctl.migrations import MIGRATIONS, upgrade
 from eventctl.notification import Notification
 from eventctl.principal import ROLES, Principal
 from eventctl.rebuild import rebuild
-from eventctl.retention import HOLD, Keep, Retention
+from eventctl.retention import DECISIONS, HOLD, Keep, Retention
 from eventctl.snapshots import Snapshots
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import Advance, ExceptionRow, Keys, LedgerRow, Operations, OutboxRow, Record, StateRow, gone_key
+from eventctl.store import (
+    DECISION_ENDS,
+    Advance,
+    ExceptionRow,
+    InstalledRow,
+    Keys,
+    LedgerRow,
+    Operations,
+    OutboxRow,
+    Record,
+    StateRow,
+    gone_key,
+)
+from eventctl.suites.rows import asked
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import DAY
 
 NOW = 1_800_000_000_000_000
 OLD = NOW - 100 * DAY
+INSTALLED = InstalledRow("library", "a", "1.0", "d1", True, "worker", "folder", "cli:ada", OLD)
 ORDERS = {
     "namespace": "shop",
     "lives": {"order": {"key": ["order"], "title": "Order {order}"}},
@@ -249,6 +265,90 @@ def test_a_restore_begins_a_new_life_and_knows_not_what_was_sent(store: SqliteSt
     assert epoch != again.epoch
     assert ["unknown"] == [row.state for row in again.views.outbox()]
     assert 200 == inspect(path.with_name(f"state.db.before-{NOW}")).tail
+
+
+def test_a_restore_does_nothing_twice_that_may_have_been_done_and_goes_on_waiting_for_people(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    fill(store, 10)
+    states = ("held", "window", "approved", "undoing", "done", "denied")
+    decisions = [asked(state, state=state, due=NOW + 9, seq=4) for state in states]
+    owed = [OutboxRow("approved", "decision", "command", "domain:builds", 4, b"{}")]
+    store.commit(Operations(decisions=decisions, outbox=owed, packages=[("d1", b"x")], installed=[INSTALLED]))
+    path = store.connection.path
+    back_up(path, tmp_path / "backup.db")
+    store.close()
+    assert 1 == restore(tmp_path / "backup.db", path, NOW).unknown
+    again = SqliteStore.open(path)
+    found = again.snapshot(Keys(decisions=list(states))).decisions
+    assert {
+        "held": ("held", NOW + 9, 1), "window": ("held", None, 2), "approved": ("unknown", None, 2), "undoing": ("unknown", None, 2),
+        "done": ("done", NOW + 9, 1), "denied": ("denied", NOW + 9, 1),
+    } == {call: (row.state, row.due, row.ver) for call, row in found.items()}  # fmt: skip
+    assert ([INSTALLED], b"x") == (again.installed(), again.package("d1"))
+    assert [] == [found.said for found in audit(again) if not found.ok]
+
+
+def test_a_backup_from_before_there_were_decisions_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, path = tmp_path / "old.db", tmp_path / "state" / "state.db"
+    old.touch()
+    upgrade(old, MIGRATIONS[:1])
+    path.parent.mkdir()
+    restore(old, path, NOW)
+    again = SqliteStore.open(path)
+    again.commit(Operations(decisions=[asked("a")]))
+    assert [1] == [row.number for row in again.views.decisions()]
+
+
+def test_a_decision_that_has_ended_goes_after_a_year_and_an_open_one_keeps_its_event(store: SqliteStore) -> None:
+    fill(store, 100)
+    rows = [asked("open", seq=10), asked("window", state="window", seq=11), asked("approved", state="approved", seq=12)]
+    rows += [asked(end, state=end, seq=13) for end in DECISION_ENDS]
+    store.commit(Operations(decisions=[row._replace(asked_at=NOW - DECISIONS) for row in rows]))
+    trim(store)
+    assert [10, 11, 12, 100] == [row.seq for row in store.read_log(0, 100)]
+    assert len(rows) == len(store.views.decisions())
+    trim(store, now=NOW + 1)
+    assert ["approved", "window", "open"] == [row.call for row in store.views.decisions()]
+    store.commit(Operations(decisions=[asked("later")]))
+    assert 10 == store.views.decisions()[0].number
+
+
+def test_a_package_goes_once_nothing_names_it(store: SqliteStore) -> None:
+    fill(store, 1)
+    waiting = asked("a", seq=0, body=b'{"digest":"d2"}')
+    ended = asked("b", seq=0, state="denied", body=b'{"digest":"d3"}')
+    packages = [(digest, b"x") for digest in ("d1", "d2", "d3", "d4")]
+    store.commit(Operations(packages=packages, installed=[INSTALLED], decisions=[waiting, ended]))
+    trim(store)
+    assert ["d1", "d2"] == [digest for digest, _ in packages if store.package(digest)]
+    store.commit(Operations(uninstalled=[("library", "a", "d1")]))
+    trim(store)
+    assert ["d2"] == [digest for digest, _ in packages if store.package(digest)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (Operations(decisions=[asked("a", state="approved")]), "d1 may act and owes nothing"),
+        (Operations(decisions=[asked("a")], outbox=[OutboxRow("a", "decision", "c", "p", 1, b"{}")]), "d1 acts without leave"),
+        (Operations(exceptions=[ExceptionRow("p", 1, "waiting", 1, "c", "r")]), "e1 waits in p for nothing"),
+        (Operations(installed=[INSTALLED]), "a in library has lost its files"),
+    ],
+)
+def test_a_decision_without_its_other_half_is_found(store: SqliteStore, wrong: Operations, said: str) -> None:
+    fill(store, 2)
+    store.commit(wrong)
+    assert [said] == [found.said for found in audit(store) if found.name == "decisions"]
+
+
+def test_an_event_that_waits_for_a_person_is_accounted_for(store: SqliteStore) -> None:
+    fill(store, 2)
+    waits = ExceptionRow("p", 1, "waiting", 1, "c", "r")
+    store.commit(Operations(exceptions=[waits], decisions=[asked("a", seq=1, pipeline="p")]))
+    assert ["1 decisions: what was allowed is owed, and nothing else"] == [
+        one.said for one in audit(store) if one.name == "decisions"
+    ]
 
 
 def test_a_damaged_or_foreign_file_is_not_restored_and_nothing_changes(store: SqliteStore, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ class Finding(NamedTuple):
 
 
 def audit(store: SqliteStore, each: Callable[[int], None] = lambda _: None) -> list[Finding]:
-    """Look at the file, every record's hash, positions and conservation; `each` hears how many records were read."""
-    return [_file(store), _hashes(store, each), _positions(store), _conservation(store)]
+    """Look at the file, every record's hash, positions, decisions and conservation; `each` hears how many records were read."""
+    return [_file(store), _hashes(store, each), _positions(store), _decisions(store), _conservation(store)]
 
 
 def _file(store: SqliteStore) -> Finding:
@@ -60,12 +60,34 @@ def _positions(store: SqliteStore) -> Finding:
     db = store.connection.db
     ahead = {
         table: db.execute(f"SELECT count(*) FROM {table} WHERE seq > ?", (tail,)).fetchone()[0]
-        for table in ("feed", "exception", "annotation", "notification_event", "outbox", "ledger")
+        for table in ("feed", "exception", "annotation", "notification_event", "outbox", "ledger", "decision")
     }
     lost = [cursor.pipeline for cursor, lag in store.views.cursors() if lag < 0]
     wrong = [f"{count} in {table}" for table, count in ahead.items() if count] + [f"the cursor of {name}" for name in lost]
     said = f"ahead of the log: {', '.join(wrong)}" if wrong else f"every position lies within the log, which ends at e{tail}"
     return Finding("positions", not wrong, said)
+
+
+_ALONE = (
+    """SELECT 'd' || number || ' may act and owes nothing' FROM decision AS d
+      WHERE state = 'approved' AND NOT EXISTS (SELECT 1 FROM outbox WHERE id = d.call)""",
+    """SELECT 'd' || number || ' acts without leave' FROM decision AS d
+      WHERE state IN ('held', 'window', 'denied', 'expired') AND EXISTS (SELECT 1 FROM outbox WHERE id = d.call)""",
+    """SELECT 'e' || seq || ' waits in ' || pipeline || ' for nothing' FROM exception AS e WHERE state = 'waiting'
+      AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.seq = e.seq AND o.pipeline = e.pipeline)
+      AND NOT EXISTS (SELECT 1 FROM decision AS d WHERE d.seq = e.seq AND d.pipeline = e.pipeline)""",
+    """SELECT id || ' in ' || place || ' has lost its files' FROM installed AS i
+      WHERE NOT EXISTS (SELECT 1 FROM package WHERE digest = i.digest)""",
+)
+"""What cannot be where every commit was whole: a yes that owes nothing, a no that does, a wait that nothing will end."""
+
+
+def _decisions(store: SqliteStore) -> Finding:
+    db = store.connection.db
+    wrong = [row[0] for statement in _ALONE for row in db.execute(f"{statement} LIMIT {SHOWN_MAX}")]
+    total = db.execute("SELECT count(*) FROM decision").fetchone()[0]
+    said = "; ".join(wrong[:SHOWN_MAX]) or f"{total:,} decisions: what was allowed is owed, and nothing else"
+    return Finding("decisions", not wrong, said)
 
 
 def _conservation(store: SqliteStore) -> Finding:

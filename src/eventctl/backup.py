@@ -2,7 +2,8 @@
 
 A backup is taken through SQLite's own backup call while everything goes on working; copying the file by hand would tear it. A restore
 starts a new life of the log: positions that others remember (peers, streams) are from the old one, and a send that the backup does
-not know about may have happened, so what was owed is marked `unknown` for a person to judge.
+not know about may have happened, so what was owed is marked `unknown` for a person to judge. So is what a person had allowed; what
+would have acted by itself after its undo window waits for a person instead, for it may have acted already.
 """
 
 from __future__ import annotations
@@ -138,11 +139,16 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _begin_anew(path: Path) -> int:
-    """A new epoch and a new term; what was owed is unknown. Returns how many effects that were."""
+    """A new epoch; what was owed is unknown, and what was about to act waits for a person. Returns how many effects that were."""
     db = sqlite3.connect(path)
     try:
         with db:
             db.execute("UPDATE meta SET v = lower(hex(randomblob(8))) WHERE k = 'epoch'")
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'decision'").fetchone():  # a backup may be older than that
+                db.execute(
+                    "UPDATE decision SET state = 'unknown', due = NULL, ver = ver + 1 WHERE state IN ('approved', 'undoing')"
+                )
+                db.execute("UPDATE decision SET state = 'held', due = NULL, ver = ver + 1 WHERE state = 'window'")
             unknown = db.execute("UPDATE outbox SET state = 'unknown' WHERE state IN ('pending', 'sending', 'retry')").rowcount
         db.execute("PRAGMA journal_mode=WAL")
     finally:

@@ -182,6 +182,7 @@ DECISIONS = (
     "CREATE INDEX decision_due ON decision (due) WHERE state IN ('held', 'window') AND due IS NOT NULL",
     "CREATE INDEX decision_approved ON decision (kind, state) WHERE approved = 1",
     "CREATE INDEX decision_seq ON decision (seq)",
+    "CREATE INDEX decision_asked ON decision (asked_at)",
     """
     CREATE TABLE package (
       -- The files of installed cartridges, by what they hash to. Writer: the commit that installs. Retention deletes what no

@@ -1,7 +1,7 @@
 """Retention: what may go, and how the disk gets it back.
 
 A record goes when it is older than the setting (or the file is larger than its setting), every pipeline has passed it, nothing
-is still owed or held because of it, and no notification shows it any more. A snapshot is taken before the first one goes, so that
+is still owed, held or to be decided because of it, and no notification shows it any more. A snapshot is taken before the first one goes, so that
 what is left can still be rebuilt. The work is cut into slices of a few milliseconds, for the writer's lock is everybody's; free
 pages are given back by incremental vacuum (a full VACUUM held the lock for 449 ms where a slice takes 7).
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from eventctl.snapshots import Snapshots
 from eventctl.sqlite_connection import guarded
-from eventctl.store import LOG_PIPELINE, Operations, Record, gone_key
+from eventctl.store import DECISION_ENDS, LOG_PIPELINE, Operations, Record, gone_key
 from eventctl.times import DAY, HOUR, format_duration
 
 if TYPE_CHECKING:
@@ -27,14 +27,20 @@ SLICE = 1_000
 PAGES = 250
 SPARE_PAGES = 64
 EVERY = HOUR
+DECISIONS = 365 * DAY
+"""How long a decision that has ended is kept: approvals are counted from these, and after a year one is asked about again."""
+
 HOLD = 7 * DAY
 """How long a pipeline that nobody runs any more keeps what it has not read."""
 
+_ENDED = f"({', '.join(repr(state) for state in DECISION_ENDS)})"
+
 # A record stays while something that people or pipelines can still reach points at it.
-_MAY_GO = """NOT EXISTS (SELECT 1 FROM notification_event AS n WHERE n.seq = log.seq)
+_MAY_GO = f"""NOT EXISTS (SELECT 1 FROM notification_event AS n WHERE n.seq = log.seq)
   AND NOT EXISTS (SELECT 1 FROM exception AS e
     WHERE e.seq = log.seq AND e.state <> 'dropped' AND e.pipeline IN (SELECT pipeline FROM cursor))
-  AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.seq = log.seq AND o.state <> 'done')"""
+  AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.seq = log.seq AND o.state <> 'done')
+  AND NOT EXISTS (SELECT 1 FROM decision AS d WHERE d.seq = log.seq AND d.state NOT IN {_ENDED})"""
 _ANY = f"SELECT 1 FROM log WHERE seq <= ? AND {_MAY_GO} LIMIT 1"
 _END = "SELECT max(seq) FROM (SELECT seq FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)"
 _LOG = f"DELETE FROM log WHERE seq > ? AND seq <= ? AND {_MAY_GO}"
@@ -46,6 +52,10 @@ _FEED = "DELETE FROM feed WHERE pos <= ? AND pos IN (SELECT pos FROM feed WHERE 
 _LEDGER = "DELETE FROM ledger WHERE key IN (SELECT key FROM ledger WHERE expires <= ? LIMIT ?)"
 _STATE = """DELETE FROM state WHERE (cartridge, partition, key) IN
   (SELECT cartridge, partition, key FROM state WHERE expires <= ? LIMIT ?)"""
+_DECISION = f"""DELETE FROM decision WHERE number IN
+  (SELECT number FROM decision INDEXED BY decision_asked WHERE asked_at < ? AND state IN {_ENDED} LIMIT ?)"""
+_PACKAGE = f"""DELETE FROM package WHERE digest NOT IN (SELECT digest FROM installed)
+  AND NOT EXISTS (SELECT 1 FROM decision AS d WHERE d.state NOT IN {_ENDED} AND instr(CAST(d.body AS TEXT), digest))"""
 _COUNT = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = CAST(v AS INTEGER) + ?2"
 
 
@@ -90,6 +100,9 @@ class Retention:
         self._let_go(now)
         self._expire(_LEDGER, now)
         self._expire(_STATE, now)
+        self._expire(_DECISION, now - DECISIONS)
+        with self.connection.transaction() as db:
+            db.execute(_PACKAGE)
         upto = min(self._wanted(now), self._passed())
         if self.connection.db.execute(_ANY, (upto,)).fetchone():
             Snapshots(self._store).take(now)

@@ -170,6 +170,10 @@ class Unit(NamedTuple):
     strikes: int = 0
 
 
+DECISION_ENDS = ("done", "undone", "denied", "expired", "failed", "unknown")
+"""The states that a decision ends in; `done` can still be undone until it is due."""
+
+
 class DecisionRow(NamedTuple):
     """Something that may act, and what autonomy made of it. Its machine is `decisions`; `number` 0 asks the store for the next one.
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import orjson
 
 from eventctl.rows import (
+    DECISION_ENDS,
     Appended,
     CursorRow,
     DecisionRow,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from eventctl.views import Views
 
 __all__ = [
+    "DECISION_ENDS",
     "DUE_MAX",
     "DUPLICATE_OF",
     "LOG_PIPELINE",
