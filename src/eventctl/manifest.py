@@ -191,11 +191,25 @@ def load(path: Path, *, shown: str = "") -> Manifest:
         code = where.removesuffix(MANIFEST) + CODE
         return _checked(lambda: read_toml(folder / MANIFEST, where), where, _read_code(folder / CODE), code)
     if path.suffix == ".toml":
-        return read_rule(_text(_readable(path, where), where), where)
+        return of_rule(_readable(path, where), where)
     if path.suffix != ".py":
         raise Misconfigured("is no cartridge: one is a folder, a .py file or a .toml rule", where=where)
-    source = _readable(path, where)
+    return of_file(_readable(path, where), where)
+
+
+def of_file(source: bytes, where: str) -> Manifest:
+    """The manifest of a cartridge in one file of code, given as its bytes. Raises Misconfigured with every mistake."""
     return _checked(lambda: read_block(_text(source, where), where), where, source, where)
+
+
+def of_folder(written: bytes, code: bytes, where: str, code_where: str) -> Manifest:
+    """The manifest of a cartridge that is a folder, given as its bytes and those of its code. Raises Misconfigured as well."""
+    return _checked(lambda: parse_toml(_text(written, where), where), where, code, code_where)
+
+
+def of_rule(written: bytes, where: str) -> Manifest:
+    """The manifest of a rule without code, given as its bytes. Raises Misconfigured as well."""
+    return read_rule(_text(written, where), where)
 
 
 def from_mapping(data: Mapping[str, Any], where: str) -> Manifest:

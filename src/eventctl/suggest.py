@@ -6,6 +6,7 @@ unit by unit so that the rest can be used.
 
 from __future__ import annotations
 
+import re
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,16 @@ Key = tuple[str | int, ...]
 
 FILE_MAX = 1_000_000
 """Bytes of a file that people write by hand; the longest real one is 40 kB."""
+
+DEPTH_MAX = 32
+"""Tables and lists within each other: `a.b.c` with 30,000 parts is short, and whatever walks through it falls over."""
+
+_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{DEPTH_MAX}}}", re.MULTILINE)
+"""A key of so many parts that reading it costs more than its length: 64 kB of `a.a.a` took tomllib 17 s, 256 kB all the memory."""
+
+PROBLEMS_MAX = 100
+"""Mistakes that one file is told of at once; a table of a million wrong keys is one mistake."""
 
 _EXPECTED = {
     "string_type": "text",
@@ -64,8 +75,8 @@ def at(where: str, key: Sequence[str | int]) -> str:
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], where: str) -> list[Problem]:
-    """Every complaint of a model, in plain words."""
-    return [_problem(details, model, where) for details in error.errors(include_url=False)]  # type: ignore[arg-type]  # a TypedDict is a dict
+    """The complaints of a model, in plain words, at most `PROBLEMS_MAX`."""
+    return [_problem(details, model, where) for details in error.errors(include_url=False)[:PROBLEMS_MAX]]  # type: ignore[arg-type]  # a TypedDict is a dict
 
 
 def check(model: type[M], data: Mapping[str, Any], where: str) -> M:
@@ -116,13 +127,28 @@ def read_toml(path: Path, shown: str = "") -> dict[str, Any]:
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """TOML text as a table. Raises Misconfigured with line and column."""
+    """TOML text as a table, nested at most `DEPTH_MAX` deep. Raises Misconfigured with line and column."""
+    if _LONG_KEY.search(text):
+        raise Misconfigured("is nested too deep", where=where, hint=f"a key has at most {DEPTH_MAX} parts")
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = tomllib.loads(text)
+    except ValueError as error:  # a number of 5,000 digits is none of its own errors
         raise Misconfigured(f"is not TOML: {error}", where=where, hint="text values stand in quotes") from None
     except RecursionError:
         raise Misconfigured("is nested too deep", where=where) from None
+    if _deep(table):
+        raise Misconfigured("is nested too deep", where=where, hint=f"{DEPTH_MAX} tables within each other are enough")
+    return table
+
+
+def _deep(table: dict[str, Any]) -> bool:
+    level: list[Any] = [table]
+    for _ in range(DEPTH_MAX):
+        inner = [item for value in level for item in (value.values() if isinstance(value, dict) else value)]
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _copy(value: Any) -> Any:
