@@ -8,6 +8,7 @@ reference kept for later is of no use to anybody.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from eventctl.trampoline import Ask, Mistake
 
 if TYPE_CHECKING:
     from eventctl.catalog import Catalog
+    from eventctl.contracts import Decision
     from eventctl.decode import Decoded
     from eventctl.store import LogRow
 
@@ -37,6 +39,17 @@ HISTORY_MAX = 1_000
 EMITS_MAX = 100
 CALLS_MAX = 100
 """What one run may emit, and how often it may call. A cartridge that needs more is a loop that nobody meant."""
+
+EMIT = "emit"
+"""The executor that makes an event: its cartridge needs the right to emit that, and no other."""
+
+PERFORMED, PROPOSED = 5_000_000, 6_000_000
+"""Where the ordinals of events begin that are made of a call or a decision, and of a proposal: far above what a run emits itself."""
+
+SUMMARY_MAX = 300
+_ACTION = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+Undo = tuple[str, Mapping[str, Any]]
 
 FREE_FIELDS = frozenset(
     {
@@ -71,6 +84,23 @@ class Rights:
         return f"{self.pipeline}/{self.cartridge}"
 
 
+class Deal(NamedTuple):
+    """Something that is to be done, checked against the manifest. `args` is JSON, `emit` the envelope of the event that `emit` makes.
+
+    `form` is who wants to hear of its end: `call` its result, `decide` how it was decided, `propose` nobody.
+    """
+
+    form: str
+    number: int
+    action: str
+    name: str
+    args: bytes
+    summary: str = ""
+    undo: Undo | None = None
+    emit: Mapping[str, Any] | None = None
+    title: str = ""
+
+
 class TimerSet(NamedTuple):
     """A timer that a run wants: when it is due (microseconds), and what it will be told then."""
 
@@ -90,6 +120,7 @@ class Outcome:
     expires: int | None = None
     timers: dict[str, TimerSet] = field(default_factory=dict)
     emitted: list[Decoded] = field(default_factory=list)
+    proposed: list[Deal] = field(default_factory=list)
     verdict: str = ""
     reason: str = ""
     hopeless: str = ""
@@ -152,12 +183,34 @@ class CartridgeContext:
 
     async def call(self, name: str, args: Mapping[str, Any]) -> Any:
         self.check_open("call")
-        if name not in self._rights.calls:
-            raise Mistake(f"it calls {name!r}, which its manifest does not name: [permissions] calls = [{name!r}]")
-        if self._calls >= CALLS_MAX:
-            raise Mistake(f"it made {CALLS_MAX} calls for one event")
-        self._calls += 1
-        return await Ask("call", name, self._calls - 1, as_json(dict(args), f"the arguments of the call {name!r}"))
+        deal = self._counted(self._deal("call", self._calls, name, name, args))
+        return await Ask("call", name, deal.number, deal.args, *([deal.emit] if deal.emit is not None else []))
+
+    async def decide(
+        self, action: str, call: str, args: Mapping[str, Any], *, summary: str, undo: Undo | None = None
+    ) -> Decision:
+        self.check_open("decide")
+        deal = self._counted(self._deal("decide", self._calls, action, call, args, summary, undo))
+        decision: Decision = await Ask("decide", deal)
+        return decision
+
+    def propose(
+        self,
+        action: str,
+        call: str,
+        args: Mapping[str, Any],
+        *,
+        summary: str,
+        undo: Undo | None = None,
+        title: str = "",
+    ) -> None:
+        """`title` is what a held proposal is called in the inbox: for rules, whose authors may say it."""
+        self.check_open("propose")
+        proposed = self.outcome.proposed
+        if len(proposed) >= CALLS_MAX:
+            raise Mistake(f"it proposed {CALLS_MAX} things for one event")
+        deal = self._deal("propose", len(proposed), action, call, args, summary, undo)
+        proposed.append(deal._replace(title=str(title)[:SUMMARY_MAX]))
 
     def annotate(self, slot: str, value: Any) -> None:
         self.check_open("annotate")
@@ -167,8 +220,7 @@ class CartridgeContext:
 
     def emit(self, event: str, payload: Mapping[str, Any], **fields: Any) -> None:
         self.check_open("emit")
-        if not any(matches(pattern, event) for pattern in self._rights.emits):
-            raise Mistake(f"it emits {event!r}, which its manifest does not name: emits = [{event!r}]")
+        self._may_emit(event)
         self._emit(event, payload, fields)
 
     def notify(
@@ -222,23 +274,87 @@ class CartridgeContext:
         self.outcome.verdict = verdict
         self.outcome.reason = str(reason)[:300] or "no reason given"
 
+    def _may_emit(self, event: str) -> None:
+        if not any(matches(pattern, event) for pattern in self._rights.emits):
+            raise Mistake(f"it emits {event!r}, which its manifest does not name: emits = [{event!r}]")
+
+    def _counted(self, deal: Deal) -> Deal:
+        if self._calls >= CALLS_MAX:
+            raise Mistake(f"it made {CALLS_MAX} calls for one event")
+        self._calls += 1
+        return deal
+
+    def _deal(
+        self,
+        form: str,
+        number: int,
+        action: str,
+        name: str,
+        args: Mapping[str, Any],
+        summary: str = "",
+        undo: Undo | None = None,
+    ) -> Deal:
+        """What is wanted, as far as its manifest allows it. Raises Mistake."""
+        given = as_json(dict(args), f"the arguments of the call {name!r}")
+        emit = None
+        if name == EMIT:
+            emit = self._wished(dict(args), (PROPOSED if form == "propose" else PERFORMED) + number)
+        else:
+            self._may_call(name)
+        if form == "call":
+            return Deal(form, number, action, name, given, emit=emit)
+        if not isinstance(action, str) or not _ACTION.fullmatch(action):
+            raise Mistake(f"an action is lower-case letters, digits, '_' and '-', not {str(action)[:40]!r}")
+        said = str(summary).strip()[:SUMMARY_MAX]
+        if not said:
+            raise Mistake(f"the action {action!r} has no summary: people are asked whether it may be done")
+        self._hop(f"the action {action!r}")
+        if undo is not None:
+            self._may_call(undo[0])
+            as_json(dict(undo[1]), f"the arguments of the undo {undo[0]!r}")
+            undo = (undo[0], dict(undo[1]))
+        return Deal(form, number, action, name, given, said, undo, emit)
+
+    def _may_call(self, name: str) -> None:
+        if name not in self._rights.calls:
+            raise Mistake(f"it calls {name!r}, which its manifest does not name: [permissions] calls = [{name!r}]")
+
+    def _wished(self, args: dict[str, Any], ordinal: int) -> Mapping[str, Any]:
+        """The envelope of an event that is made later, by the executor `emit`; what cannot enter the log is a mistake now."""
+        event, payload = args.pop("event", None), args.pop("payload", {})
+        if not isinstance(event, str) or not isinstance(payload, Mapping):
+            raise Mistake("`emit` takes event, the type of the new event, and payload, a table")
+        self._may_emit(event)
+        if self._catalog.entry(event).reserved:
+            raise Mistake(f"it emits {event!r}, which may come from the platform only")
+        envelope = self._envelope(event, payload, args, ordinal)
+        self._decoded(envelope)
+        return envelope
+
     def _emit(self, kind: str, payload: Mapping[str, Any], fields: dict[str, Any]) -> None:
+        emitted = self.outcome.emitted
+        envelope = self._envelope(kind, payload, fields, len(emitted))
+        if len(emitted) >= EMITS_MAX:
+            raise Mistake(f"it emitted {EMITS_MAX} events for one event")
+        emitted.append(self._decoded(envelope))
+
+    def _hop(self, what: str) -> int:
+        hops = self._record.hops + 1
+        if hops > HOPS_MAX:
+            hopeless = f"{what} would be {hops} hops from where it began; {HOPS_MAX} are allowed: this goes round in a loop"
+            self.outcome.hopeless = hopeless
+            raise Mistake(hopeless)
+        return hops
+
+    def _envelope(self, kind: str, payload: Mapping[str, Any], fields: Mapping[str, Any], ordinal: int) -> dict[str, Any]:
         unknown = sorted(fields.keys() - FREE_FIELDS)
         if unknown:
             raise Mistake(f"a new event cannot be given {unknown[0]!r}; it can be given {', '.join(sorted(FREE_FIELDS))}")
         if not self._catalog.declared(kind):
             raise Mistake(f"it emits {kind!r}, which no event_types.toml declares")
-        outcome, parent = self.outcome, self._record
-        hops = parent.hops + 1
-        if hops > HOPS_MAX:
-            outcome.hopeless = (
-                f"{kind} would be {hops} hops from where it began; {HOPS_MAX} are allowed: this goes round in a loop"
-            )
-            raise Mistake(outcome.hopeless)
-        if len(outcome.emitted) >= EMITS_MAX:
-            raise Mistake(f"it emitted {EMITS_MAX} events for one event")
-        envelope = {
-            "id": self._derived_id(len(outcome.emitted)),
+        parent, hops = self._record, self._hop(kind)
+        return {
+            "id": self._derived_id(ordinal),
             "event": kind,
             "version": SCHEMA_VERSION,
             "source": self._rights.name,
@@ -250,8 +366,11 @@ class CartridgeContext:
             "hops": hops,
             "trace": orjson.loads(parent.body).get("trace"),
         }
+
+    def _decoded(self, envelope: Mapping[str, Any]) -> Decoded:
+        kind = envelope["event"]
         try:
-            outcome.emitted.append(decode(as_json(envelope, f"the event {kind!r}"), now=parent.at, trusted_chain=True))
+            return decode(as_json(envelope, f"the event {kind!r}"), now=self._record.at, trusted_chain=True)
         except Refused as refused:
             raise Mistake(f"the event {kind!r} cannot enter the log: {refused}") from None
 
