@@ -23,6 +23,7 @@ from eventctl.ids import uuid7
 from eventctl.lives import DEFAULT_LEASE
 from eventctl.notification import MemberView, Notification
 from eventctl.principal import Principal, allowed
+from eventctl.resolution import check_resolution
 from eventctl.store import LOG_PIPELINE, Keys, Operations, Record, Snapshot, Store, TimerRow
 from eventctl.times import iso
 
@@ -65,9 +66,12 @@ def start(store: Store, number: int, *, agent: str, principal: Principal, now: i
     return _make(store, principal, now, {"verb": "start", "notification": number, "agent": agent, "token": token})
 
 
-def release(store: Store, number: int, *, agent: str, principal: Principal, now: int, token: int | None = None) -> Moved:
-    """Give a claimed notification back."""
-    return _make(store, principal, now, {"verb": "release", "notification": number, "agent": agent, "token": token})
+def release(
+    store: Store, number: int, *, agent: str, principal: Principal, now: int, token: int | None = None, reason: str = ""
+) -> Moved:
+    """Give a claimed notification back, and say why."""
+    body = {"verb": "release", "notification": number, "agent": agent, "token": token, "reason": reason or None}
+    return _make(store, principal, now, body)
 
 
 def resolve(
@@ -86,7 +90,7 @@ def resolve(
     """
     said = dict(resolution or {})
     body = {"verb": "resolve", "notification": number, "agent": agent, "token": token, "resolution": said}
-    return _make(store, principal, now, body, check=lambda row: _check_shape(store, row, said))
+    return _make(store, principal, now, body, check=lambda row: check_resolution(store, row, said))
 
 
 def archive(store: Store, number: int, *, principal: Principal, now: int) -> Moved:
@@ -119,6 +123,24 @@ def snooze(store: Store, number: int, *, member: str, until: int, principal: Pri
 def unsnooze(store: Store, number: int, *, member: str, principal: Principal, now: int) -> Moved:
     """End a member's snooze."""
     return _make(store, principal, now, {"verb": "unsnooze", "notification": number, "member": member})
+
+
+def act(
+    store: Store,
+    number: int,
+    action: str,
+    *,
+    principal: Principal,
+    now: int,
+    plan: Callable[[Notification], Operations],
+    agent: str | None = None,
+) -> Moved:
+    """Take an action. `plan` gives the records, decisions and outbox rows that it comes to; the move's record stands before them.
+
+    Raises `Conflict` when it is archived, or an agent acts on what somebody else holds.
+    """
+    body = {"verb": "act", "notification": number, "agent": agent, "action": action}
+    return _make(store, principal, now, body, also=plan)
 
 
 def control(store: Store, verb: str, seq: int, *, principal: Principal, now: int, pipeline: str = LOG_PIPELINE) -> int:
@@ -201,6 +223,7 @@ def _make(
     body: dict[str, Any],
     *,
     check: Callable[[Notification], None] | None = None,
+    also: Callable[[Notification], Operations] | None = None,
 ) -> Moved:
     verb = f"inbox.{body['verb']}"
     who = body.get("agent", body.get("member"))
@@ -219,6 +242,11 @@ def _make(
         if check:
             check(row)
         out.records.append(Record("move", "move", uuid7(now), verb, orjson.dumps(full), str(principal), now, caused_by=row.seq))
+        if also:
+            more = also(row)
+            out.records += more.records
+            out.decisions += more.decisions
+            out.outbox += more.outbox
         try:
             committed = store.commit(out, durable=True)
         except Conflict:
@@ -253,8 +281,8 @@ class Move(NamedTuple):
 def _claim(move: Move, out: Operations) -> Notification:
     body, row, at = move.body, move.row, move.at
     _still_open(row)
-    renewal = _held(row, at) and row.agent == body["agent"]
-    if _held(row, at) and not renewal:
+    renewal = held(row, at) and row.agent == body["agent"]
+    if held(row, at) and not renewal:
         raise _held_by(row)
     out.timers.append(TimerRow(INBOX, f"lease:{row.id}", body["lease_due"]))
     if renewal:
@@ -281,7 +309,7 @@ def _release(move: Move, out: Operations) -> Notification:
 def _resolve(move: Move, out: Operations) -> Notification:
     body, row, at = move.body, move.row, move.at
     _still_open(row)
-    if _held(row, at) or body.get("token") is not None:
+    if held(row, at) or body.get("token") is not None:
         _must_hold(move)
     if row.lease_due is not None:
         out.timers_cleared.append((INBOX, f"lease:{row.id}", None))
@@ -295,7 +323,7 @@ def _archive(move: Move, out: Operations) -> Notification:
     row = move.row
     if row.archived_at is not None:
         raise Conflict(f"n{row.id} is archived already", hint=f"`eventctl inbox unarchive n{row.id}` brings it back")
-    if _held(row, move.at):
+    if held(row, move.at):
         raise _held_by(row)
     return row._replace(archived_at=move.at, updated_at=move.at, due=move.at, silenced_by=None, silenced_until=None)
 
@@ -343,13 +371,22 @@ def _unsnooze(move: Move, out: Operations) -> Notification | None:
     return move.row
 
 
+def _act(move: Move, out: Operations) -> Notification:
+    row, agent = move.row, move.body.get("agent")
+    if row.archived_at is not None:
+        raise Conflict(f"n{row.id} is archived", hint=f"`eventctl inbox unarchive n{row.id}` brings it back")
+    if agent is not None and held(row, move.at) and row.agent != agent:
+        raise _held_by(row)
+    return row._replace(updated_at=move.at)
+
+
 _EFFECTS: dict[str, Callable[[Move, Operations], Notification | None]] = {
     "claim": _claim, "start": _start, "release": _release, "resolve": _resolve, "archive": _archive, "unarchive": _unarchive,
-    "seen": _seen, "unseen": _unseen, "snooze": _snooze, "unsnooze": _unsnooze,
+    "seen": _seen, "unseen": _unseen, "snooze": _snooze, "unsnooze": _unsnooze, "act": _act,
 }  # fmt: skip
 
 
-def _held(row: Notification, at: int) -> bool:
+def held(row: Notification, at: int) -> bool:
     """Whether somebody has it in hand. A lease that is over holds nothing, even before its timer has said so."""
     return row.agent_state in ("claimed", "in_progress") and (row.lease_due is None or row.lease_due > at)
 
@@ -384,7 +421,7 @@ def _must_hold(move: Move) -> None:
         )
     if row.agent_state == "none":
         raise Conflict(f"n{row.id} is not claimed", hint=f"`eventctl inbox claim n{row.id}` takes it")
-    if not _held(row, move.at):
+    if not held(row, move.at):
         raise Conflict(f"the claim of {row.agent} on n{row.id} ended at {_clock(row.lease_due)}", hint="claim it again")
     if token is None and row.agent != body["agent"]:
         raise _held_by(row)
@@ -396,26 +433,3 @@ def _words(state: str) -> str:
 
 def _clock(us: int | None) -> str:
     return f"{iso(us or 0)[11:16]} UTC"
-
-
-_SHAPES: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "list": (list,), "dict": (dict,), "object": (dict,),
-}  # fmt: skip
-
-
-def _check_shape(store: Store, row: Notification, resolution: Mapping[str, Any]) -> None:
-    """The newest event may say what a resolution has: field -> a shape, `?` for one that may be left out. Words count as any."""
-    record = store.snapshot(Keys(records=[row.seq])).records.get(row.seq)
-    shape = orjson.loads(record.body).get("resolution_shape") if record is not None else None
-    for name, wanted in (shape or {}).items():
-        kind = wanted.removesuffix("?")
-        value = resolution.get(name)
-        if value is None:
-            if not wanted.endswith("?"):
-                raise UsageError(f"a resolution of n{row.id} has a {name!r} ({wanted})", hint=_shown(row))
-        elif kind in _SHAPES and (not isinstance(value, _SHAPES[kind]) or (isinstance(value, bool) and kind != "bool")):
-            raise UsageError(f"{name!r} of a resolution of n{row.id} is a {kind}", hint=_shown(row))
-
-
-def _shown(row: Notification) -> str:
-    return f"`eventctl log show e{row.seq}` has the shape that it asks for, under resolution_shape"

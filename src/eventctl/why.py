@@ -42,7 +42,7 @@ VERBS = {
     "claim": "claimed", "start": "began work on", "release": "gave back", "resolve": "resolved", "seen": "saw",
     "unseen": "marked as unseen", "snooze": "snoozed", "unsnooze": "ended the snooze of", "archive": "archived",
     "unarchive": "brought back", "quarantine.release": "released", "quarantine.discard": "discarded",
-    "dead.retry": "asked to retry", "dead.discard": "gave up",
+    "dead.retry": "asked to retry", "dead.discard": "gave up", "act": "acted on",
 }  # fmt: skip
 OWED = {
     "pending": "is owed", "sending": "is on its way", "retry": "failed and is tried again", "done": "is done",
@@ -295,8 +295,9 @@ def moved(record: LogRow) -> str:
             return f"{subject} {_silencing(record, body)}"
         about = f" n{body['notification']}" if "notification" in body else f" e{body['seq']}" if "seq" in body else ""
         summary = body.get("resolution", {}).get("summary") if isinstance(body.get("resolution"), dict) else ""
+        summary = summary or body.get("reason") or body.get("action")
         verb = str(body.get("verb", record.type))
-        return f"{subject} {VERBS.get(verb, verb)}{about}" + (f" ({_cut(summary)})" if summary else "")
+        return f"{subject} {VERBS.get(verb, verb)}{about}" + (f" ({_cut(str(summary))})" if summary else "")
     if record.kind == "timer":
         return f"the timer {body.get('key')} of {body.get('owner')} came due"
     return f"{body.get('name')} {'answered' if body.get('ok') else 'failed'} for e{body.get('seq')}"
