@@ -308,7 +308,7 @@ class CartridgeContext:
         said = str(summary).strip()[:SUMMARY_MAX]
         if not said:
             raise Mistake(f"the action {action!r} has no summary: people are asked whether it may be done")
-        self._hop(f"the action {action!r}")
+        self.hop(f"the action {action!r}")
         if undo is not None:
             self._may_call(undo[0])
             as_json(dict(undo[1]), f"the arguments of the undo {undo[0]!r}")
@@ -338,7 +338,8 @@ class CartridgeContext:
             raise Mistake(f"it emitted {EMITS_MAX} events for one event")
         emitted.append(self._decoded(envelope))
 
-    def _hop(self, what: str) -> int:
+    def hop(self, what: str) -> int:
+        """One step further from where it began. Raises Mistake when that is too far, and no attempt can help."""
         hops = self._record.hops + 1
         if hops > HOPS_MAX:
             hopeless = f"{what} would be {hops} hops from where it began; {HOPS_MAX} are allowed: this goes round in a loop"
@@ -352,7 +353,7 @@ class CartridgeContext:
             raise Mistake(f"a new event cannot be given {unknown[0]!r}; it can be given {', '.join(sorted(FREE_FIELDS))}")
         if not self._catalog.declared(kind):
             raise Mistake(f"it emits {kind!r}, which no event_types.toml declares")
-        parent, hops = self._record, self._hop(kind)
+        parent, hops = self._record, self.hop(kind)
         return {
             "id": self._derived_id(ordinal),
             "event": kind,

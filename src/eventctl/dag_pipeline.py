@@ -21,6 +21,7 @@ from eventctl.advance import Advanced, Tally, failure_text, in_halves, standing,
 from eventctl.catalog import Catalog
 from eventctl.dag.batch import AGAIN, Batch
 from eventctl.dag.case import Notes
+from eventctl.dag.gate import Gate
 from eventctl.dag.open_events import WAITING_MAX, OpenEvents
 from eventctl.dag.overlay import Overlay
 from eventctl.dag.run import BUDGET_NS, Invocations, Runs
@@ -38,7 +39,7 @@ class DagPipeline:
     """Folds the feed through the cartridges of one plan. See `eventctl.advance.Pipeline`.
 
     `crumb` is told where foreign code runs; `invocations` counts by cartridge and may be handed on to the next pipeline at a reload;
-    a run of more than `budget_ns` is counted as over its budget.
+    a run of more than `budget_ns` is counted as over its budget. `gate` says what may act without asking (default: everything).
     """
 
     stream: Stream = "feed"
@@ -52,6 +53,7 @@ class DagPipeline:
         crumb: Crumb,
         invocations: dict[str, Invocations] | None = None,
         budget_ns: int = BUDGET_NS,
+        gate: Gate | None = None,
     ) -> None:
         self.invocations: dict[str, Invocations] = {} if invocations is None else invocations
         self._plan = plan
@@ -59,6 +61,7 @@ class DagPipeline:
         self._modules = modules
         self._crumb = crumb
         self._budget_ns = budget_ns
+        self._gate = gate or Gate()
         self._open: OpenEvents | None = None
         self._swept = 0
 
@@ -121,7 +124,7 @@ class DagPipeline:
         """Plan these items and commit them. What was planned in memory is forgotten when it is not committed."""
         waiting = self._opened(store, CursorRow(self.name, expected, term))
         before, self._open = self._plan, None
-        runs = Runs(before, self._catalog, self._modules, self._crumb, self.invocations, self._budget_ns)
+        runs = Runs(before, self._catalog, self._modules, self._crumb, self.invocations, self._budget_ns, self._gate)
         batch = Batch(self.name, runs, waiting, Overlay(store), store, now)
         batch.fetch(items)
         for item in items:

@@ -58,8 +58,8 @@ class Wish(NamedTuple):
     """Something that wants to act. `id` is the call that it answers to, `name` the executor.
 
     `body` holds what is to be done and what people are shown: `action`, `summary`, `title`, `args`, `undo` (name and args, or None),
-    `emit` (the envelope of an event, for that executor), `by` (the instance), `cartridge`, `type` and `hops` of the event, `form`
-    (`decide`, `propose` or `call`).
+    `emit` (the envelope of an event, for that executor), `by` (the instance), `cartridge`, `type`, `entity` and `hops` of the event,
+    `form` (`decide`, `propose` or `call`).
     """
 
     id: str
@@ -70,6 +70,7 @@ class Wish(NamedTuple):
     domain: str
     owner: str
     body: Mapping[str, Any]
+    ruling: Ruling
 
 
 class Decided(NamedTuple):
@@ -79,8 +80,9 @@ class Decided(NamedTuple):
     row: DecisionRow
 
 
-def ask(wish: Wish, ruling: Ruling, known: int, number: int, now: int, terms: Autonomy) -> Operations:
+def ask(wish: Wish, known: int, number: int, now: int, terms: Autonomy) -> Operations:
     """What autonomy makes of a wish. `known` is how often a person has approved its kind, `number` the decision's own."""
+    ruling = wish.ruling
     body = {**wish.body, "level": ruling.level, "why": ruling.why, "known": known, "window": terms.window}
     row = DecisionRow(
         number, wish.id, "held", wish.kind, wish.name, wish.pipeline, wish.seq, wish.domain, wish.owner, now,
@@ -239,7 +241,13 @@ def permit(principal: Principal, verb: str, row: DecisionRow) -> None:
     target = whose(row)
     wanted = [f"decisions.{verb}", *([f"cartridge.{row.name}"] if at_the_desk(row) and verb == "approve" else [])]
     if any(not allowed(principal, each, target) for each in wanted):
-        whom = f"{row.owner} themselves or an admin" if row.owner else f"a member who has {target} in `domains`, or an admin"
+        whom = (
+            f"{row.owner} themselves or an admin"
+            if row.owner
+            else f"a member who has {row.domain} in `domains`, or an admin"
+            if row.domain
+            else "an admin"
+        )
         raise NotPermitted(
             f"{principal} may not {verb} d{row.number}: {summary_of(row)}",
             where=target,
@@ -253,8 +261,8 @@ def at_the_desk(row: DecisionRow) -> bool:
 
 
 def whose(row: DecisionRow) -> str:
-    """What the right to decide is about: a domain, a member, or `workspace`."""
-    return row.domain or row.owner or "workspace"
+    """What the right to decide is about: `domain:<name>`, `member:<name>` or `workspace`, as an audience is written."""
+    return f"domain:{row.domain}" if row.domain else f"member:{row.owner}" if row.owner else "workspace"
 
 
 def summary_of(row: DecisionRow) -> str:

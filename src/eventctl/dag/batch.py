@@ -10,12 +10,15 @@ from collections.abc import Sequence
 
 import orjson
 
+from eventctl import decisions
 from eventctl.advance import Tally
 from eventctl.dag import effects, faults
 from eventctl.dag.case import Case, Notes, timer_case, timer_owner
+from eventctl.dag.gate import proposal_call
 from eventctl.dag.open_events import OpenEvents
 from eventctl.dag.overlay import Overlay, StateKey
 from eventctl.dag.run import Result, Runs
+from eventctl.decisions import Wish
 from eventctl.moves import DECIDES
 from eventctl.plan import NOWHERE
 from eventctl.store import ExceptionRow, FeedRow, Keys, LogRow, Operations, Store, Unit
@@ -189,7 +192,11 @@ class Batch:
         if result.state not in ("waiting", "retry"):
             self._blame(case, result)
         self._switch_off(result)
-        self._out.outbox += result.owed
+        for owed in result.owed:
+            if isinstance(owed, Wish):
+                self._ask(owed)
+            else:
+                self._out.outbox.append(owed)
         if result.state in ("waiting", "retry"):
             self._leave_open(self._open_row(case, result), case.notes)
         else:
@@ -213,6 +220,9 @@ class Batch:
     def _finish(self, case: Case, result: Result, known: bool) -> None:
         for kept in result.kept:
             effects.write(case, kept, self._overlay, self._out, self._now)
+            rights = kept.cartridge.rights
+            for deal in kept.outcome.proposed:
+                self._ask(self._runs.gate.wish(proposal_call(deal, rights, case.record.seq), deal, rights, case.record))
         effects.passed_over(self._name, case, result, self._overlay)
         seq, notes = case.record.seq, case.notes
         if result.state == "applied":
@@ -225,6 +235,18 @@ class Batch:
             again = notes.round and result.state == "dead"
             self._overlay.set_state(self._name, _place(seq), {"round": notes.round} if again else {})
         self._recovered(case.record, [name for name in notes.failed if name not in notes.dead])
+
+    def _ask(self, wish: Wish) -> None:
+        """Let autonomy decide, once: a rerun asks for what has been asked."""
+        if self._overlay.decision(wish.id) is not None:
+            return
+        gate, overlay = self._runs.gate, self._overlay
+        known = overlay.approvals(wish.kind)
+        asked = decisions.ask(wish, known, overlay.next_decision(), self._now, gate.autonomy)
+        self._out.decisions += asked.decisions
+        self._out.outbox += asked.outbox
+        self._out.records += asked.records
+        overlay.decide(asked.decisions[0])
 
     def _leave_open(self, row: ExceptionRow, notes: Notes) -> None:
         self._open.put(row)

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from eventctl.store import Keys, LogRow, Operations, StateRow, Store
+from eventctl.decisions import next_number
+from eventctl.store import DecisionRow, Keys, LogRow, Operations, StateRow, Store
 
 StateKey = tuple[str, str]
 
@@ -25,6 +26,9 @@ class Overlay:
         self._set: dict[StateKey, bytes | None] = {}
         self._expires: dict[StateKey, int | None] = {}
         self._answers: dict[str, LogRow] = {}
+        self._decisions: dict[str, DecisionRow | None] = {}
+        self._approvals: dict[str, int] = {}
+        self._number = 0
         self._annotations: dict[int, dict[str, bytes]] = {}
         self._annotated: dict[int, dict[str, bytes]] = {}
 
@@ -82,6 +86,27 @@ class Overlay:
     def known_answer(self, call: str) -> LogRow | None:
         """Likewise, of those that were fetched."""
         return self._answers.get(call)
+
+    def decision(self, call: str) -> DecisionRow | None:
+        """What was made of a call that was asked for, in this batch or before."""
+        if call not in self._decisions:
+            self._decisions[call] = self._store.snapshot(Keys(decisions=[call])).decisions.get(call)
+        return self._decisions[call]
+
+    def decide(self, row: DecisionRow) -> None:
+        """Know a decision of this batch."""
+        self._decisions[row.call] = row
+
+    def approvals(self, kind: str) -> int:
+        """How often people have approved a kind of action."""
+        if kind not in self._approvals:
+            self._approvals[kind] = self._store.snapshot(Keys(approvals=[kind])).approvals.get(kind, 0)
+        return self._approvals[kind]
+
+    def next_decision(self) -> int:
+        """The number of the next decision of this batch."""
+        self._number = self._number + 1 if self._number else next_number(self._store)
+        return self._number
 
     def annotations(self, seq: int) -> dict[str, bytes]:
         """What stands beside an event, by slot."""

@@ -26,13 +26,15 @@ from eventctl.advance import failure_text
 from eventctl.catalog import Catalog
 from eventctl.context import VALUE_MAX, CartridgeContext, Outcome
 from eventctl.dag.case import Case
+from eventctl.dag.gate import Gate
 from eventctl.dag.overlay import Overlay
-from eventctl.dag.reads import Reads
+from eventctl.dag.reads import Owed, Reads
+from eventctl.decisions import Wish
 from eventctl.event import HOPS_MAX, Event
 from eventctl.expressions import Unanswered
 from eventctl.modules import LoadFailed, Modules
 from eventctl.plan import Cartridge, Plan
-from eventctl.store import LogRow, OutboxRow
+from eventctl.store import LogRow
 from eventctl.times import SECOND
 from eventctl.trampoline import Crumb, Ended, Mistake, Place, drive
 
@@ -99,7 +101,7 @@ class Turn(NamedTuple):
     cartridge: Cartridge
     ended: Ended
     kept: Kept
-    owed: list[OutboxRow]
+    owed: list[Owed]
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ class Result:
     reason: str = ""
     due: int | None = None
     kept: list[Kept] = field(default_factory=list)
-    owed: list[OutboxRow] = field(default_factory=list)
+    owed: list[Owed] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
     disabled: dict[str, str] = field(default_factory=dict)
@@ -131,7 +133,9 @@ class Runs:
         crumb: Crumb,
         invocations: dict[str, Invocations],
         budget_ns: int = BUDGET_NS,
+        gate: Gate | None = None,
     ) -> None:
+        self.gate = gate or Gate()
         self.plan = plan
         self.catalog = catalog
         self._modules = modules
@@ -177,7 +181,9 @@ class Runs:
 
     def _turn(self, case: Case, cartridge: Cartridge, overlay: Overlay, earlier: Mapping[str, bytes], now: int) -> Turn:
         context = CartridgeContext(case.record, cartridge.rights, catalog=self.catalog, settings=cartridge.settings)
-        reads = Reads(case, cartridge, context, overlay, plan=self.plan, catalog=self.catalog, earlier=earlier, now=now)
+        reads = Reads(
+            case, cartridge, context, overlay, plan=self.plan, catalog=self.catalog, earlier=earlier, now=now, gate=self.gate
+        )
         event = case.event(self.catalog)
         place = Place(cartridge.rights.pipeline, cartridge.id, case.record.seq, cartridge.limit_s)
         try:
@@ -252,7 +258,7 @@ class Runs:
         if parked and result.state == "applied":
             result.state = "waiting"
             result.cartridge = ",".join(turn.cartridge.id for turn in parked)
-            result.reason = f"for {', '.join(dict.fromkeys(row.name for row in result.owed))}"
+            result.reason = f"for {', '.join(dict.fromkeys(map(_awaited, result.owed)))}"
 
     def _judge(self, turns: list[Turn], case: Case, result: Result) -> None:
         """Keep the effects of those who went on; one who ended the event ends it after this level."""
@@ -290,6 +296,10 @@ class Runs:
             result.reason = f"{result.reason}; given up: {reasons}"
         else:
             result.reason = f"{result.reason}; given up: {', '.join(dead)}: {reasons}".removeprefix("; ")
+
+
+def _awaited(owed: Owed) -> str:
+    return f"a decision: {owed.body['summary']}" if isinstance(owed, Wish) else owed.name
 
 
 def _checked(ended: Ended, event: Event, outcome: Outcome) -> Ended:
