@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("eventctl.cli.run:run", "Work on what comes in, until stopped or until idle."),
         "status": ("eventctl.cli.status:status", "How far everything has come, in one screen."),
         "doctor": ("eventctl.cli.doctor:doctor", "Check this machine and this workspace."),
+        "service": ("eventctl.cli.service:service", "Keep it running, also after a reboot."),
     },
     "Bring events in": {
         "emit": ("eventctl.cli.emit:emit", "Append an event, or a stream of them."),
