@@ -141,20 +141,19 @@ def answered(row: DecisionRow, answer: Answer, now: int, *, unseen: bool = False
     """Its attempt has ended, or nobody saw its end. Raises `Conflict` where none was on its way."""
     if row.state not in ("approved", "undoing"):
         raise _not_so(row, now)
-    error = CUT_OFF if unseen else _failure(row.name if row.state == "approved" else "command", answer)
-    good, body = not error, orjson.loads(row.body)
-    undoing = row.state == "undoing"
+        undoing, body = row.state == "undoing", orjson.loads(row.body)
+    id_, name = (undo_call(row.call), str(body["undo"][0])) if undoing else (row.call, row.name)
+    error = CUT_OFF if unseen else _failure(name, answer)
     state = "unknown" if unseen else "failed" if error else "undone" if undoing else "done"
     body["error"] = safe_text(error, limit=500)
     if answer.ok and len(orjson.dumps(answer.result)) <= RESULT_MAX:
         body["undo_result" if undoing else "result"] = answer.result
-    until = now + int(body["window"]) if good and not undoing and body.get("undo") else None
+    until = now + int(body["window"]) if not error and not undoing and body.get("undo") else None
     after = row._replace(state=state, due=until, ver=row.ver + 1, body=orjson.dumps(body))
     outcome = {"unknown": "failed"}.get(state, state)
-    id_ = undo_call(row.call) if undoing else row.call
     said = Answer(False, error=error) if unseen else answer
     ended = {"outcome": outcome, "by": row.decided_by, **({"failed": error} if error else {})}
-    records = [answer_record(id_, row.pipeline, row.seq, row.name, said, now, ended=ended)]
+    records = [answer_record(id_, row.pipeline, row.seq, name, said, now, ended=ended)]
     event = {"done": "executed", "unknown": "ambiguous"}.get(state, state)
     if event != "executed" or row.approved or body["level"] != "L3":
         records.append(_told(event, after, now))

@@ -3,7 +3,10 @@
 `work(now)` never waits. It writes what has ended since the last time, settles attempts whose lease ran out, and starts new ones
 as far as there are threads. The first time it settles all that stand there as begun: the runner that began them is gone. An
 attempt whose end nobody saw is ambiguous: it is tried again (at least once, the default), or becomes `unknown` when the call says
-`"repeat": false`; either way the log says so.
+`"repeat": false`; either way the log says so. With that it has one attempt, whatever comes of it: so it is with every decision, whose
+row, event and answer are written in the commit that ends the attempt.
+
+One executor is the outbox itself: `emit` makes an event in that same commit, which no crash comes between. It is never ambiguous.
 
 Threads are daemons, one for each attempt: Python waits for a pool's threads when it ends, and a runner that was told to stop must not
 hang for as long as somebody's command does.
@@ -12,7 +15,7 @@ hang for as long as somebody's command does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock, Thread
@@ -20,13 +23,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
-from eventctl import failpoints
+from eventctl import decisions, failpoints
 from eventctl.announce import announce
+from eventctl.answers import answer_record
+from eventctl.context import EMIT
 from eventctl.contracts import Answer, Executor, Request
-from eventctl.errors import Conflict
-from eventctl.store import Operations, OutboxChange, OutboxRow, Record, Store
-from eventctl.text import safe_text
-from eventctl.times import FOREVER, MINUTE, SECOND
+from eventctl.decode import decode, to_record
+from eventctl.errors import Conflict, Refused
+from eventctl.store import Keys, Operations, OutboxChange, OutboxRow, Record, Store
+from eventctl.times import FOREVER, MINUTE, SECOND, iso
 
 THREADS = 8
 DEADLINE = 60 * SECOND
@@ -39,7 +44,8 @@ ATTEMPTS_MAX = 5
 OVERDUE_MAX = 1_000
 BACKOFF_MIN = 1 * SECOND
 BACKOFF_MAX = 5 * MINUTE
-ANSWER_BYTES_MAX = 256 * 1024
+COMMITS_MAX = 3
+"""How often the end of an attempt is written when a row changes under it."""
 
 
 @dataclass(slots=True)
@@ -106,7 +112,10 @@ class Outbox:
         if start and free > 0:
             for row in self._store.claim(now, lease=self._lease, limit=free):
                 failpoints.reach("t2.after_claim")
-                self._start(row)
+                if row.name == EMIT:
+                    self._emit(row, now, worked)
+                else:
+                    self._start(row)
                 worked.started += 1
         worked.in_flight = len(self._flying)
         return worked
@@ -146,37 +155,60 @@ class Outbox:
     def _write(self, row: OutboxRow, answer: Answer, now: int, worked: Worked) -> None:
         """One commit: the row's new state and, when it is the last word, the answer record."""
         failpoints.reach("t3.before_commit")
-        if not answer.ok and answer.again and row.attempt < ATTEMPTS_MAX:
+        if not answer.ok and answer.again and _repeats(row) and row.attempt < ATTEMPTS_MAX:
             at = now + self._backoff(row.attempt, answer.after_s)
-            operations = Operations(outbox_changed=[OutboxChange(row.id, row.attempt_id, "retry", at)])
+            self._commit(Operations(outbox_changed=[OutboxChange(row.id, row.attempt_id, "retry", at)]))
             worked.retried += 1
-        else:
-            state = "done" if answer.ok else "dead"
-            operations = Operations(
-                records=[answer_record(row, answer, now)], outbox_changed=[OutboxChange(row.id, row.attempt_id, state)]
-            )
-            worked.done += answer.ok
-            worked.dead += not answer.ok
-        self._commit(operations)
+            return
+        worked.done += answer.ok
+        worked.dead += not answer.ok
+        self._end(row, answer, "done" if answer.ok else "dead", now)
+
+    def _emit(self, row: OutboxRow, now: int, worked: Worked) -> None:
+        """Make the event that a row asks for, in the commit that says so."""
+        failpoints.reach("t3.before_commit")
+        record = wished_event(row, now)
+        made = isinstance(record, Record)
+        answer = Answer(True, {"id": record.id}) if isinstance(record, Record) else Answer(False, error=record)
+        worked.done += made
+        worked.dead += not made
+        self._end(row, answer, "done" if made else "dead", now, [record] if isinstance(record, Record) else [])
 
     def _settle(self, row: OutboxRow, now: int, worked: Worked) -> None:
         """An attempt whose lease is over: its end may have been seen by the world, never by us."""
+        if row.name == EMIT:  # its commit did not come about, and nothing else of it is anywhere
+            worked.retried += 1
+            self._commit(Operations(outbox_changed=[OutboxChange(row.id, row.attempt_id, "retry", now)]))
+            return
         worked.ambiguous += 1
-        repeat = orjson.loads(row.body).get("repeat", True) is not False
+        if row.kind == decisions.KIND:
+            self._end(row, Answer(False, error=decisions.CUT_OFF), "unknown", now)
+            return
+        repeat = _repeats(row)
         facts = {"call": row.id, "name": row.name, "attempt": row.attempt, "seq": row.seq, "repeated": repeat}
         told = announce("system.call.ambiguous", facts, now=now, by="outbox", entity=row.name, caused_by=row.seq)
         if repeat and row.attempt < ATTEMPTS_MAX:
-            change, records = OutboxChange(row.id, row.attempt_id, "retry", now), [told]
+            change = OutboxChange(row.id, row.attempt_id, "retry", now)
+            self._commit(Operations(records=[told], outbox_changed=[change]))
         else:
-            answer = Answer(False, error="the attempt was cut off; whether it took place is not known")
-            change, records = OutboxChange(row.id, row.attempt_id, "unknown"), [told, answer_record(row, answer, now)]
-        self._commit(Operations(records=records, outbox_changed=[change]))
+            self._end(row, Answer(False, error=decisions.CUT_OFF), "unknown", now, [told])
 
-    def _commit(self, operations: Operations) -> None:
+    def _end(self, row: OutboxRow, answer: Answer, state: str, now: int, more: Sequence[Record] = ()) -> None:
+        """Nothing more is tried: the row, the answer, and of a decision its row and its event, in one commit."""
+        for _ in range(COMMITS_MAX):
+            out = ending(self._store, row, answer, now, unseen=state == "unknown")
+            out.outbox_changed.append(OutboxChange(row.id, row.attempt_id, state))
+            out.records += more
+            if self._commit(out) or row.kind != decisions.KIND:
+                return
+
+    def _commit(self, operations: Operations) -> bool:
         try:
             self._store.commit(operations)
         except Conflict:  # the attempt was settled meanwhile: its row has moved on, and this end of it counts for nothing
             logging.getLogger("eventctl.outbox").info("an attempt ended after it had been given up")
+            return False
+        return True
 
     def _backoff(self, attempt: int, after_s: float | None) -> int:
         """1 s, 2 s, 4 s ... 5 min, up to half of it more; what the other side asked for counts when it is longer."""
@@ -208,19 +240,28 @@ def _args(row: OutboxRow) -> Mapping[str, Any]:
     return args
 
 
-def answer_record(row: OutboxRow, answer: Answer, now: int) -> Record:
-    """What the log says about how a call ended."""
-    error = safe_text(answer.error, limit=500)
-    body = _answer_body(row, answer.ok, answer.result if answer.ok else None, error)
-    if len(body) > ANSWER_BYTES_MAX:
-        body = _answer_body(row, False, None, f"the answer has {len(body)} bytes; {ANSWER_BYTES_MAX} are taken")
-    return Record("answer", "outbox", row.id, "call.answered", body, f"outbox:{row.name}", now, caused_by=row.seq)
+def _repeats(row: OutboxRow) -> bool:
+    """Whether it may be tried more than once."""
+    return row.kind != decisions.KIND and orjson.loads(row.body).get("repeat", True) is not False
 
 
-def _answer_body(row: OutboxRow, ok: bool, result: Any, error: str) -> bytes:
-    return orjson.dumps(
-        {
-            "call": row.id, "pipeline": row.pipeline, "seq": row.seq, "name": row.name,
-            "ok": ok, "result": result, "error": error,
-        }
-    )  # fmt: skip
+def ending(store: Store, row: OutboxRow, answer: Answer, now: int, *, unseen: bool = False) -> Operations:
+    """What the end of a row's last attempt writes beside the row: the answer, and what becomes of its decision."""
+    if row.kind == decisions.KIND:
+        call = decisions.call_of(row)
+        held = store.snapshot(Keys(decisions=[call])).decisions.get(call)
+        if held is not None and held.state in ("approved", "undoing"):
+            return decisions.answered(held, answer, now, unseen=unseen)
+    return Operations(records=[answer_record(row.id, row.pipeline, row.seq, row.name, answer, now)])
+
+
+def wished_event(row: OutboxRow, now: int) -> Record | str:
+    """The event that a row of `emit` asks for, as of now; or why there is none."""
+    wished = orjson.loads(row.body).get("emit")
+    if not isinstance(wished, dict):
+        return "there is no event in it"
+    try:
+        decoded = decode(orjson.dumps({**wished, "timestamp": iso(now)}), now=now, trusted_chain=True)
+    except Refused as refused:
+        return str(refused)
+    return to_record(decoded, principal=f"cartridge:{wished['source']}", at=now, caused_by=row.seq)

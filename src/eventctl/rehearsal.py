@@ -17,7 +17,7 @@ from eventctl.contracts import Answer
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.memory_store import MemoryStore
 from eventctl.modules import Modules
-from eventctl.outbox import answer_record
+from eventctl.outbox import ending
 from eventctl.plan import Plan
 from eventctl.runner import timer_record
 from eventctl.store import LOG_PIPELINE, ExceptionRow, LogRow, Operations, OutboxChange, Record
@@ -129,8 +129,10 @@ class Rehearsal:
         for row in self.store.claim(self.now, lease=HOUR, limit=LIMIT):
             state = "done" if row.name in self._answers else "pending"
             change = OutboxChange(row.id, row.attempt_id, state, 1 << 62)
-            records = [answer_record(row, Answer(True, self._answers[row.name]), self.now)] if state == "done" else []
-            self.store.commit(Operations(records=records, outbox_changed=[change]))
+            answer = Answer(True, self._answers.get(row.name))
+            out = ending(self.store, row, answer, self.now) if state == "done" else Operations()
+            out.outbox_changed.append(change)
+            self.store.commit(out)
             told |= state == "done"
         return told
 

@@ -4,6 +4,7 @@
     system pipeline                         the log after its cursor
     every other pipeline                    the feed after its cursor; while the system is behind, for a share of its time
     counters                                once a minute, how often cartridges ran, if any did
+    decisions                               what nobody approved expires, what nobody took back may act
     outbox                                  results written, attempts started
 
 `loop` calls it whenever there is news: a nudge from an appender, an attempt that ended, a timer, and at the latest after 250 ms.
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from eventctl import failpoints, invoked
+from eventctl import decisions, failpoints, invoked
 from eventctl.advance import Advanced, Pipeline, standing
 from eventctl.announce import announce
 from eventctl.errors import Conflict, TryLater
@@ -58,13 +59,14 @@ log = logging.getLogger("eventctl.runner")
 
 @dataclass(slots=True)
 class StepReport:
-    """What one step did. `told` are the counts of cartridges that it wrote; `blocked` is why it could not go on (a full disk)."""
+    """What one step did. `told` are the counts of cartridges that it wrote; `settled` decisions that came due; `blocked` is why it could not go on (a full disk)."""
 
     timers: int = 0
     pipelines: dict[str, Advanced] = field(default_factory=dict)
     outbox: Worked = field(default_factory=Worked)
     reloaded: bool = False
     told: int = 0
+    settled: int = 0
     kept: bool = False
     blocked: TryLater | None = None
 
@@ -72,7 +74,16 @@ class StepReport:
     def busy(self) -> bool:
         """Whether anything moved: then another step may find more."""
         moved = any(pipeline.moved for pipeline in self.pipelines.values())
-        return bool(self.timers or moved or self.reloaded or self.told or self.kept or self.outbox.started or self.outbox.ended)
+        return bool(
+            self.timers
+            or moved
+            or self.reloaded
+            or self.told
+            or self.settled
+            or self.kept
+            or self.outbox.started
+            or self.outbox.ended
+        )
 
     @property
     def passed(self) -> int:
@@ -161,6 +172,7 @@ class Engine:
             report.timers = self._fire_timers()
             self._advance_all(report)
             report.told = self._tell_invocations()
+            report.settled = decisions.settle(self.store, self._clock.now())
             report.outbox = self.outbox.work(self._clock.now(), start=not self._stopping)
             if self.chore and not report.busy:
                 report.kept = self.chore(self._clock.now())
