@@ -141,7 +141,7 @@ def answered(row: DecisionRow, answer: Answer, now: int, *, unseen: bool = False
     """Its attempt has ended, or nobody saw its end. Raises `Conflict` where none was on its way."""
     if row.state not in ("approved", "undoing"):
         raise _not_so(row, now)
-        undoing, body = row.state == "undoing", orjson.loads(row.body)
+    undoing, body = row.state == "undoing", orjson.loads(row.body)
     id_, name = (undo_call(row.call), str(body["undo"][0])) if undoing else (row.call, row.name)
     error = CUT_OFF if unseen else _failure(name, answer)
     state = "unknown" if unseen else "failed" if error else "undone" if undoing else "done"
