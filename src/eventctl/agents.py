@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from eventctl import moves
+from eventctl import client, moves
 from eventctl.contracts import Answer, Request
 from eventctl.errors import Conflict, EventctlError, NotFound, UsageError
 from eventctl.event import Level
@@ -31,12 +31,19 @@ from eventctl.principal import ROLES, Principal
 from eventctl.programs import Ended, Programs
 from eventctl.store import LogRow, Store
 from eventctl.text import safe_text
-from eventctl.times import MINUTE, SECOND, iso
+from eventctl.times import MINUTE, SECOND, format_duration, iso
+
+if TYPE_CHECKING:
+    from eventctl.settings import AgentSettings
+    from eventctl.workspace import Paths
 
 TIMEOUT = 30 * MINUTE
 LEASE = 5 * MINUTE
 BEAT = 1 * MINUTE
 """A claim is held for so long and renewed so often: when this machine goes down, the notification is free again soon."""
+
+AROUND_S = 60.0
+"""What an attempt may take besides its program."""
 
 HISTORY_MAX = 100
 HISTORY_BYTES = 1024 * 1024
@@ -95,11 +102,7 @@ class AgentExecutor:
         self._lease = lease
         self._beat = beat
         self._claiming = Lock()
-
-    @property
-    def deadline_s(self) -> float:
-        """What the slowest agent may take, and a minute around it."""
-        return max([0, *(agent.timeout for agent in self._agents().values())]) / SECOND + 60
+        self.deadline_s = AROUND_S + max([0, *(agent.timeout for agent in agents().values())]) / SECOND
 
     def execute(self, request: Request) -> Answer:
         agents = self._agents()
@@ -107,6 +110,11 @@ class AgentExecutor:
         if wrong:
             return Answer(False, error=wrong)
         name, agent = request.args["agent"], agents[request.args["agent"]]
+        if agent.timeout / SECOND > request.deadline_s:
+            return Answer(
+                False,
+                error=f"the runner was started before {name} had its time of {format_duration(agent.timeout)}: start it anew",
+            )
         with self._writing() as store:
             number = request.args.get("notification") or _notification_of(store, request.seq)
             if number is None:
@@ -127,9 +135,10 @@ class AgentExecutor:
             **agent.env, "EVENTCTL_AGENT": hold.agent, "EVENTCTL_NOTIFICATION": f"n{hold.number}", "EVENTCTL_CLAIM": str(hold.token),
             "EVENTCTL_WORKSPACE": self._root, "EVENTCTL_CALL": request.id,
         }  # fmt: skip
-        seconds = min(agent.timeout / SECOND, request.deadline_s)
         try:
-            ended = self._programs.run(agent.command, seconds=seconds, given=given, env=env, watch=self._heart(hold))
+            ended = self._programs.run(
+                agent.command, seconds=agent.timeout / SECOND, given=given, env=env, watch=self._heart(hold)
+            )
         except (OSError, ValueError) as error:
             why = f"cannot start {agent.command[0]!r}: {error}"
             self._settle(lambda store: self._release(store, hold, why))
@@ -248,6 +257,18 @@ class AgentExecutor:
         except EventctlError as error:  # the work is done and must not be done again: the lease gives the notification back
             log.warning("%s", error.what)
             return error.what
+
+
+def executor(
+    paths: Paths, env: Mapping[str, str], configured: Callable[[], Mapping[str, AgentSettings]], *, now: Callable[[], int]
+) -> AgentExecutor:
+    """The executor of a workspace, whose agents are those that its settings hold when they are asked."""
+
+    def agents() -> dict[str, Agent]:
+        return {name: Agent(each.command, each.timeout, each.env) for name, each in configured().items()}
+
+    root = str(paths.root)
+    return AgentExecutor(agents, lambda: client.short(paths), Programs(env, root), root=root, now=now)
 
 
 def principal(agent: str) -> Principal:

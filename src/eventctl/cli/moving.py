@@ -38,10 +38,18 @@ def move(session: Session, verb: str, given: tuple[str, ...], as_json: bool, *, 
             for each in numbers:  # one that is mistyped is no reason to have moved those before it
                 notification(store.views, f"n{each}")
             for each in numbers:
-                moved = getattr(moves, verb)(store, each, principal=who, now=session.now(), **args)
+                details = {**args, "token": _claim(session, each)} if "token" in args and args["token"] is None else args
+                moved = getattr(moves, verb)(store, each, principal=who, now=session.now(), **details)
                 done.append(moved)
     finally:
         _answer(session, verb, done, as_json, said)
+
+
+def _claim(session: Session, number: int) -> int | None:
+    """The claim of the agent that this runs for, where it is about its notification: one that is over then fences what it left behind."""
+    mine = session.env.get("EVENTCTL_AGENT") == session.agent and session.env.get("EVENTCTL_NOTIFICATION") == f"n{number}"
+    token = session.env.get("EVENTCTL_CLAIM", "") if mine else ""
+    return int(token) if token.isdecimal() else None
 
 
 def control(

@@ -36,6 +36,10 @@ class Session:
     no_plugins: bool = False
     json: bool = False
 
+    def __post_init__(self) -> None:
+        """A program that an agent runs speaks for the agent, whoever's account it runs in."""
+        self.agent = self.agent or self.env.get("EVENTCTL_AGENT") or None
+
     def paths(self) -> Paths:
         """The workspace to work in. Raises `NotFound` when there is none."""
         from pathlib import Path
