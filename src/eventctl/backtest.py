@@ -41,6 +41,10 @@ Told = Callable[[int, int], None]
 """Hears how many records of how many have been read."""
 
 
+def _nobody(_read: int, _of: int) -> None:
+    return None
+
+
 class Report(NamedTuple):
     """What a backtest came to. `first` is where what is told begins, `last` the end; seconds as they were on the clock."""
 
@@ -157,7 +161,7 @@ def run(
     into: str = "",
     against: Path | None = None,
     reopen: Callable[[], Store] | None = None,
-    told: Told = lambda _read, _of: None,
+    told: Told = _nobody,
 ) -> Report:
     """Backtest the cartridge at `path` from `since` (microseconds), or from record `first`, to the end of the log.
 
@@ -169,7 +173,29 @@ def run(
     other = stage.place(against) if against else stage.standing(found)
     if other is not None and against is None and other.code.hash == found.code.hash:
         other = None  # the file itself: it is new, or was changed where it stands
-    elif other is not None:
+    return _between(stage, source, found, other, since, first, reopen, told)
+
+
+def over(
+    house: House, source: Store, found: Found, *, since: int, reopen: Callable[[], Store] | None = None, told: Told = _nobody
+) -> Report:
+    """Backtest a cartridge that stands in no file, as it would be found, against what the workspace has in its place."""
+    stage = Stage(house, source)
+    other = stage.standing(found)
+    return _between(stage, source, found, other, since, 0, reopen, told)
+
+
+def _between(
+    stage: Stage,
+    source: Store,
+    found: Found,
+    other: Found | None,
+    since: int,
+    first: int,
+    reopen: Callable[[], Store] | None,
+    told: Told,
+) -> Report:
+    if other is not None:
         other = replace(other, scope=found.scope, owner=found.owner, path=found.path)
     after, before = stage.set(found, found), stage.set(other, found)
     before = _matched(before, after)

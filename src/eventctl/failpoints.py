@@ -27,6 +27,11 @@ POINTS: Mapping[str, str] = {
     "decision.before_commit": "a decision is made, or came due; it is about to be written",
     "move.before_commit": "a move has written its effect, the transaction is open",
     "move.after_commit": "a move is committed, its caller has not heard so",
+    "lifecycle.before_commit": "a cartridge is about to be installed, promoted, removed, rolled back or trusted",
+    "lifecycle.after_commit": "that is committed, nobody has heard so",
+    "promote.after_copy": "the files of a promoted cartridge are written aside in their new place",
+    "promote.after_rename": "one of them has its name there",
+    "promote.after_leaving": "one of them has gone from its old place",
 }
 ACTIONS = ("kill", "raise", "sleep")
 SLEEP_S = 0.5

@@ -108,8 +108,9 @@ def unit_of(units: Mapping[str, Unit], crumb: Crumb) -> Unit | None:
     member, _, id_ = crumb.cartridge.rpartition("/")
     place = member or crumb.pipeline.rpartition(":")[2]
     named = [unit for unit in units.values() if _id(unit) == id_]
-    inside = [unit for unit in named if place in unit.path.split("/")[:-1]]
-    shared = [unit for unit in named if unit.path.startswith(("cartridges/", "plugin:"))]
+    here = (f"installed:domain:{place}/", f"installed:member:{place}/")
+    inside = [unit for unit in named if place in unit.path.split("/")[:-1] or unit.path.startswith(here)]
+    shared = [unit for unit in named if unit.path.startswith(("cartridges/", "plugin:", "installed:library/"))]
     return next(iter(inside or shared or named), None)
 
 

@@ -97,7 +97,7 @@ def backtest(
             first=first,
             into=into,
             against=other,
-            reopen=_reopen(session),
+            reopen=reopening(session),
             told=told,
         )
     if as_json:
@@ -124,6 +124,11 @@ def form(report: Report) -> dict[str, Any]:
         "runs": after.runs, "errors": after.errors, "mean_us": _mean_us(after), "max_us": after.max_ns / 1_000,
         "moves_without_notification": after.moves_lost, "held": after.held or None,
     }  # fmt: skip
+
+
+def brief(report: Report) -> dict[str, Any]:
+    """What a decision keeps of it: the counts, and no example."""
+    return {name: value for name, value in form(report).items() if name != "changes"}
 
 
 def show(screen: Screen, report: Report, examples: int) -> None:
@@ -167,7 +172,9 @@ def _short(event: str) -> str:
     return event if event[:1] == "e" and event[1:].isdigit() else "(timer)"
 
 
-def _reopen(session: Session) -> Any:
+def reopening(session: Session) -> Any:
+    """How another process opens a store of its own, to look at."""
+
     def reopen() -> Store:
         from eventctl.sqlite_store import SqliteStore
 
