@@ -151,7 +151,7 @@ def test_a_key_that_nobody_reads_is_caught(section, leaf):
 @pytest.mark.parametrize(
     ("file", "given", "keys"),
     [
-        ("eventctl.toml", {"sources": {"a": {}, "b": {}}, "members": {"x": {"role": "admin", "domains": []}}}, 3),
+        ("eventctl.toml", {"sources": {"a": {}, "b": {}}, "members": {"x": {"role": "admin", "domains": []}}}, 2),
         ("eventctl.toml", {"trust": {"strictness": "strict"}, "sources": {}}, 0),
         ("domain.toml", DomainFile.model_validate({"guardian": {"judge": "rules"}, "summary": "s"}), 1),
         ("member.toml", MemberFile(digest="08:30", quiet=("22:00-07:00",)), 2),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventctl.patterns import check
-from eventctl.principal import AT_THE_DESK, CHANNELS, ROLES, SUBJECT_MAX, VERBS, Principal, allowed
+from eventctl.principal import AT_THE_DESK, CHANNELS, ROLES, SUBJECT_MAX, VERBS, Principal, allowed, granted
 
 PRINTABLE = st.text(min_size=1, max_size=SUBJECT_MAX).filter(str.isprintable)
 
@@ -67,10 +67,42 @@ def test_a_member_marks_as_seen_for_nobody_else() -> None:
 
 def test_an_agent_works_from_the_inbox_and_speaks_in_its_own_family() -> None:
     agent = Principal.parse("socket:claude", "agent")
-    assert {"inbox.claim", "inbox.start", "inbox.release", "inbox.resolve"} == {verb for verb in VERBS if allowed(agent, verb)}
+    assert {"inbox.act", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve"} == {
+        verb for verb in VERBS if allowed(agent, verb)
+    }
     assert allowed(agent, "emit", "agent.turn.completed")
     assert not allowed(agent, "emit", "system.backup.completed")
     assert not allowed(agent, "inbox.seen", "claude")
+
+
+def may(principal: Principal, verb: str, *targets: str) -> list[str]:
+    return [target for target in targets if allowed(principal, verb, target)]
+
+
+EVERYBODYS = ("workspace", "domain:shop", "domain:ops", "member:bob", "member:ada", "domain:bob", "library", "")
+
+
+@pytest.mark.parametrize("verb", ["decisions.approve", "decisions.deny", "decisions.undo"])
+def test_a_member_decides_for_their_domains_and_for_themselves(verb: str) -> None:
+    assert ["domain:shop", "member:bob"] == may(Principal("cli", "bob", granted("member", ["shop"])), verb, *EVERYBODYS)
+    assert ["member:bob"] == may(Principal("cli", "bob", granted("member")), verb, *EVERYBODYS)
+    assert list(EVERYBODYS) == may(Principal("cli", "ada", granted("admin")), verb, *EVERYBODYS)
+    for role in ("agent", "producer"):
+        assert [] == may(Principal("cli", "bob", granted(role, ["shop"])), verb, *EVERYBODYS)
+
+
+def test_a_domain_that_is_written_as_a_pattern_grants_no_other() -> None:
+    odd = Principal("cli", "bob", granted("member", ["*", "**", "@self", "s*"]))
+    assert ["member:bob"] == may(odd, "decisions.approve", *EVERYBODYS)
+
+
+def test_a_member_brings_cartridges_in_for_themselves_alone_and_trusts_none() -> None:
+    bob = Principal("cli", "bob", granted("member", ["shop"]))
+    assert ["member:bob"] == may(bob, "cartridge.install", *EVERYBODYS)
+    assert ["member:bob"] == may(bob, "cartridge.remove", *EVERYBODYS)
+    for verb in ("cartridge.promote", "cartridge.trust", "autonomy.set", "workspace.change"):
+        assert [] == may(bob, verb, *EVERYBODYS)
+    assert [] == may(Principal("http", "bob", granted("member")), "cartridge.install", *EVERYBODYS)
 
 
 def test_a_token_has_the_grants_it_was_given() -> None:

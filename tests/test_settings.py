@@ -162,12 +162,40 @@ def test_a_window_of_correlation_that_is_no_whole_number_of_minutes_is_refused(t
     assert "eventctl.toml: correlation.window: is counted in whole minutes, like '5m', not" in problems[0]
 
 
+def test_how_long_what_is_held_waits_and_what_an_agent_is_are_read(tmp_path):
+    found, problems = load(
+        tmp_path,
+        """[autonomy]
+window = "30m"
+expires = "2d"
+after = 0
+[agents.claude]
+command = ["claude", "-p", "do it"]
+env = { CI = "true" }
+[agents.slow]
+command = ["codex"]
+timeout = "2h"
+[agents.none]
+command = []
+timeout = "5m"
+""",
+    )
+    assert (30 * MINUTE, 2 * DAY, 0) == (found.autonomy.window, found.autonomy.expires, found.autonomy.after)
+    assert {
+        "claude": (("claude", "-p", "do it"), 30 * MINUTE, {"CI": "true"}), "slow": (("codex",), 2 * HOUR, {}),
+    } == {name: (agent.command, agent.timeout, agent.env) for name, agent in found.agents.items() if agent.command}  # fmt: skip
+    assert [] == [said for said in problems if "agents.none" not in said and "not obeyed" not in said]
+    assert any("agents.none.command" in said for said in problems)
+    plain = load(tmp_path, "")[0].autonomy
+    assert (10 * MINUTE, DAY, 3) == (plain.window, plain.expires, plain.after)
+
+
 def test_what_is_set_and_not_obeyed_is_said_where_it_was_set(tmp_path):
     env = {"EVENTCTL_AUTONOMY__DEFAULT": "L1", "EVENTCTL_RUNNER__BATCH": "9"}
     told = settings.load(file(tmp_path, FORMATS), env)[1]
     assert {True} == {problem.warning for problem in told}
     assert [
-        "eventctl.toml: workspace.name", "EVENTCTL_AUTONOMY__DEFAULT", "eventctl.toml: members.ada.domains",
+        "eventctl.toml: workspace.name", "EVENTCTL_AUTONOMY__DEFAULT",
         "eventctl.toml: sources.inbox", "eventctl.toml: sources.jobs", "eventctl.toml: channels.phone",
     ] == [problem.where for problem in told]  # fmt: skip
     assert all("not obeyed by this version" in problem.what for problem in told)

@@ -23,6 +23,7 @@ from pydantic import Field
 
 from eventctl import helpdesk
 from eventctl import manifest as manifests
+from eventctl.autonomy import Level
 from eventctl.declaration import read_part
 from eventctl.enrichments import EnrichmentSettings
 from eventctl.errors import Misconfigured, Problem
@@ -30,7 +31,7 @@ from eventctl.manifest import CODE, MANIFEST, Manifest
 from eventctl.modules import Code, digest
 from eventctl.obeyed import warnings
 from eventctl.regular import read_regular
-from eventctl.shapes import LevelNumber, Slug, Strings, Written
+from eventctl.shapes import Duration, LevelNumber, Slug, Strings, Written
 from eventctl.store import Unit
 from eventctl.suggest import Key, read_toml, salvage
 
@@ -47,10 +48,22 @@ W = TypeVar("W", bound=Written)
 
 
 class Guardian(Written):
-    """Who judges for a domain. `trust` is how strictly its events are judged, where eventctl.toml does not say it."""
+    """Who judges for a domain. `trust` is how strictly its events are judged, where eventctl.toml does not say it.
+
+    `imports` are modules that a package for it may import beyond the plain ones, `cost` what one of its runs may take (microseconds).
+    """
 
     judge: str = ""
     trust: Literal["permissive", "standard", "strict"] | None = None
+    imports: Strings = ()
+    cost: Duration | None = None
+
+
+class DomainAutonomy(Written):
+    """What the domain's cartridges may do without asking, where eventctl.toml does not say it; `cartridges` are by id."""
+
+    default: Level | None = None
+    cartridges: dict[str, Level] = Field(default_factory=dict)
 
 
 class DomainFile(Written):
@@ -59,7 +72,7 @@ class DomainFile(Written):
     summary: str = ""
     guardian: Guardian = Guardian()
     enrichment: dict[Slug, EnrichmentSettings] = Field(default_factory=dict)
-    autonomy: dict[str, Any] = Field(default_factory=dict)
+    autonomy: DomainAutonomy = DomainAutonomy()
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
@@ -75,13 +88,17 @@ class MemberFile(Written):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cartridge as it was found. `owner` is its domain or member; `path` is relative to the workspace."""
+    """A cartridge as it was found. `owner` is its domain or member; `path` is relative to the workspace.
+
+    `warned` is what its file says and nobody obeys.
+    """
 
     manifest: Manifest
     scope: Scope
     owner: str
     path: str
     code: Code
+    warned: tuple[Problem, ...] = ()
 
 
 class Domain(NamedTuple):
@@ -247,8 +264,9 @@ class _Scanner:
         found = self._before.get(path)
         if found is None or found.code.hash != unit.hash:
             checked = _undump(unit) or manifests.load(self._root / path, shown=path)
-            found = Found(checked, scope, owner, path, Code(tuple(self._root / file for file in files), unit.hash))
-        self.scan.problems += warnings(MANIFEST, found.manifest, path)
+            code = Code(tuple(self._root / file for file in files), unit.hash)
+            found = Found(checked, scope, owner, path, code, tuple(warnings(MANIFEST, checked, path)))
+        self.scan.problems += found.warned
         self.scan.found.append(found)
 
     def _read(self, path: str, files: tuple[str, ...], stat: _Stat, known: Unit | None) -> Unit:

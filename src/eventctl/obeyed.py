@@ -20,7 +20,6 @@ NOT_OBEYED: dict[str, dict[str, str]] = {
     "eventctl.toml": {
         "workspace.name": f"a name for other machines comes with the mesh; {_YET}",
         "autonomy": f"what may act without asking comes with deliveries; {_YET}: cartridges make the calls that their manifests name",
-        "members.*.domains": f"whose notifications are whose comes with deliveries; {_YET}",
         "sources.*": f"fetching events comes with deliveries; {_YET}",
         "channels.*": f"sending notifications out comes with deliveries; {_YET}",
     },

@@ -4,11 +4,12 @@ A principal is stamped by the platform where a record comes in; nothing a sender
 (`cli:ada`); its grants come from its role, or from the token or peer it came with.
 
 A grant is a pattern over verbs, and after a colon one over the verb's object: `inbox.*`, `emit:agent.**`. The object `@self` is
-the principal's own name.
+the principal's own name, or the place and audience `member:<name>` that goes with it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from eventctl.patterns import matches
@@ -36,7 +37,7 @@ VERBS = {
     "quarantine.discard": "drop a held event",
     "dead.retry": "run a dead letter again",
     "dead.discard": "give a dead letter up",
-    "decisions.approve": "let what is held act; the object is its domain, its member, or `workspace`",
+    "decisions.approve": "let what is held act; the object is `domain:<name>`, `member:<name>` or `workspace`",
     "decisions.deny": "turn down what is held, or what waits out its undo window",
     "decisions.undo": "take back what has acted, or is about to",
     "inbox.act": "take an action that a notification offers",
@@ -52,7 +53,15 @@ VERBS = {
 """Everything that can be asked for."""
 
 AT_THE_DESK = frozenset(
-    {"restore", "cartridge.install", "cartridge.promote", "cartridge.remove", "cartridge.trust", "autonomy.set", "workspace.change"}
+    {
+        "restore",
+        "cartridge.install",
+        "cartridge.promote",
+        "cartridge.remove",
+        "cartridge.trust",
+        "autonomy.set",
+        "workspace.change",
+    }
 )
 """Granted or not, these are heard on the `cli` channel only: a stolen token or a talked-over agent cannot reach them."""
 
@@ -64,12 +73,22 @@ ROLES: dict[str, frozenset[str]] = {
             "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.archive", "inbox.unarchive",
             "inbox.seen:@self", "inbox.unseen:@self", "inbox.snooze:@self", "inbox.unsnooze:@self",
             "silence.set:@self", "silence.ended:@self",
+            "inbox.act", "decisions.*:@self", "cartridge.install:@self", "cartridge.remove:@self",
         }
     ),
-    "agent": frozenset({"emit:agent.**", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve"}),
+    "agent": frozenset(
+        {"emit:agent.**", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.act"}
+    ),
     "producer": frozenset({"emit"}),
 }  # fmt: skip
-"""What each role may do. An agent works from the inbox and speaks in its own family; it marks nothing as seen by people."""
+"""What each role may do. An agent works from the inbox and speaks in its own family; it marks nothing as seen by people, and what
+acts is decided by people alone."""
+
+
+def granted(role: str, domains: Iterable[str] = ()) -> frozenset[str]:
+    """The grants of a role, with what a member has besides: to decide for each of their domains."""
+    mine = (f"decisions.*:domain:{domain}" for domain in domains) if role == "member" else ()
+    return ROLES[role] | frozenset(mine)
 
 
 class Principal(NamedTuple):
@@ -112,4 +131,4 @@ def _covers(grant: str, verb: str, target: str, subject: str) -> bool:
         return False
     if not colon:
         return True
-    return bool(target) and (target == subject if objects == "@self" else matches(objects, target))
+    return bool(target) and (target in (subject, f"member:{subject}") if objects == "@self" else matches(objects, target))

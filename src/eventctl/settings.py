@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, WithJsonSchema
 
-from eventctl import times
+from eventctl import autonomy, times
 from eventctl.decode import LIMITS
 from eventctl.enrichments import EnrichmentSettings
 from eventctl.errors import Misconfigured, Problem
@@ -132,19 +132,34 @@ class TrustSettings(Written):
 
 
 class AutonomySettings(Written):
-    """What may act without asking: L1 holds, L2 acts with an undo window, L3 acts. Type before cartridge before domain."""
+    """What may act without asking: L1 holds, L2 acts with an undo window, L3 acts. Type before cartridge before domain.
+
+    What L2 lets act can be undone for `window`; what is held waits for a person for `expires`; L2 lets act what a person has approved
+    `after` times.
+    """
 
     default: Autonomy = "L3"
     domains: dict[str, Autonomy] = Field(default_factory=dict)
     cartridges: dict[str, Autonomy] = Field(default_factory=dict)
     types: dict[Pattern, Autonomy] = Field(default_factory=dict)
+    window: Duration = autonomy.WINDOW
+    expires: Duration = autonomy.EXPIRES
+    after: CountOrNever = autonomy.AFTER
 
 
 class MemberSettings(Written):
-    """A person of the workspace."""
+    """A person of the workspace. `domains` are those that they decide for, and whose notifications they see first."""
 
     role: Literal["admin", "member"] = "member"
     domains: Strings = ()
+
+
+class AgentSettings(Written):
+    """An agent that cartridges may call: the program and its words, how long it may take, and what its environment has besides."""
+
+    command: Annotated[Strings, Field(min_length=1)]
+    timeout: Duration = 30 * times.MINUTE
+    env: dict[str, str] = Field(default_factory=dict)
 
 
 class PluggedSettings(BaseModel):
@@ -217,6 +232,7 @@ class Settings(Written):
     trust: TrustSettings = TrustSettings()
     autonomy: AutonomySettings = AutonomySettings()
     members: dict[MemberName, MemberSettings] = Field(default_factory=dict)
+    agents: dict[MemberName, AgentSettings] = Field(default_factory=dict)
     sources: dict[str, PluggedSettings] = Field(default_factory=dict)
     channels: dict[str, PluggedSettings] = Field(default_factory=dict)
     retention: RetentionSettings = RetentionSettings()

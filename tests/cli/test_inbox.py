@@ -114,6 +114,42 @@ def test_seen_is_each_members_own(busy):
     assert 3 == len(listed(busy, "--unseen"))
 
 
+def for_whom(face, *domains):
+    """A workspace whose member bob has these domains, with a notification for each of the domains shop and ops, and for the workspace."""
+    for name in ("shop", "ops"):
+        folder = face.root / "company/domains" / name
+        folder.mkdir(parents=True)
+        (folder / "event_types.toml").write_text(
+            f'namespace = "domain.{name}"\n[types.broken]\nsummary = "It broke."\nlevel = "workflow"\naudience = "domain:{name}"\n'
+            'lives = { it = "opens" }\n[lives.it]\nkey = ["what"]\ntitle = "{what} of ' + name + '"\n'
+        )
+        face("emit", f"domain.{name}.broken", "--source", name, "--payload", '{"what": "door"}')
+    written = face.root / "eventctl.toml"
+    written.write_text(f"{written.read_text()}\n[members.bob]\ndomains = {json.dumps(domains)}\n")
+    face("emit", "job.failed", "--source", "cron", "--payload", '{"job": "backup"}')
+    face("run", "--until-idle")
+    return face
+
+
+def titles(face, *words):
+    return {title.rpartition(" ")[2] for title in listed(face, *words)}
+
+
+def test_who_has_domains_sees_those_first_and_an_admin_all(face):
+    for_whom(face, "shop")
+    assert {"shop", "backup"} == titles(face, "--as", "bob")
+    assert {"shop", "ops", "backup"} == titles(face, "--as", "bob", "--others")
+    assert {"ops"} == titles(face, "--as", "bob", "--audience", "domain:ops")
+    assert {"shop", "ops", "backup"} == titles(face, "--as", "ada") == titles(face, "--agent", "claude")
+    assert "1 for others not shown (--others)" in face("inbox", "--as", "bob").stderr
+    assert "for others" not in face("inbox", "--as", "bob", "--others").stderr + face("inbox").stderr
+
+
+def test_who_has_no_domains_sees_all(face):
+    for_whom(face)
+    assert {"shop", "ops", "backup"} == titles(face, "--as", "bob")
+
+
 def test_the_way_of_a_notification_through_work(busy, snapshot):
     short = number_of(busy, "backup")
     screens = [

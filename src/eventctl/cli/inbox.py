@@ -14,7 +14,7 @@ from eventctl.cli.params import DURATION, LEVEL, LEVEL_NAMES, MOMENT, PATTERN
 from eventctl.cli.render import Cell, Screen, count, document, listing, local, utc
 from eventctl.cli.session import Lister, Session, Verb, json_option
 from eventctl.cli.shortid import notification
-from eventctl.cli.who import eyes
+from eventctl.cli.who import audience, eyes
 from eventctl.cli.who import lease as configured_lease
 from eventctl.notification import Notification
 from eventctl.store import LOG_PIPELINE, LogRow, Store
@@ -52,14 +52,26 @@ def inbox() -> None:
 @click.option("--archived", is_flag=True, help="With what is resolved, and what was put away.")
 @click.option("--snoozed", is_flag=True, help="With what you have snoozed.")
 @click.option("--silenced", is_flag=True, help="What is silenced, and nothing else.")
+@click.option("--others", is_flag=True, help="With what is for other domains and members than yours.")
 @click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, 1_000), help="How many.")
 @click.option("--after", default="", metavar="TOKEN", help="The next page: the token that the last one ended with.")
 @json_option
 @click.pass_obj
 def list_(
-    session: Session, /, limit: int, after: str, resolved: bool, snoozed: bool, silenced: bool, as_json: bool, **filters: Any
+    session: Session,
+    /,
+    limit: int,
+    after: str,
+    resolved: bool,
+    snoozed: bool,
+    silenced: bool,
+    others: bool,
+    as_json: bool,
+    **filters: Any,
 ) -> None:
     """List what is open, by level, the newest change first. `*` marks what you have not seen.
+
+    Who has `domains` in eventctl.toml sees what is for the workspace, for those domains and for them.
 
     \b
     eventctl inbox
@@ -71,15 +83,17 @@ def list_(
     usual = InboxFilter(
         member=member, hide_snoozed_at=None if snoozed or silenced or not member else now, resolved=False,
         hide_silenced_at=None if silenced else now, silenced_at=now if silenced else None,
+        audience=() if others else audience(session),
     )  # fmt: skip
     asked = resolved or filters["archived"] or "resolved" in filters["states"]
+    filters["audience"] = filters["audience"] or usual.audience
     want = replace(usual, resolved=asked, **filters)
     with session.reading() as store:
         page = store.views.inbox(want, limit=limit, after=after)
         if as_json:
             listing([forms.item(item) for item in page.items], next=page.next or None)
             return
-        rest = _Rest.of(store, page, want)
+        rest = _Rest.of(store, page, want, theirs=bool(want.audience) and want.audience == usual.audience)
     _show_page(Screen(session), page, rest, filtered=want != usual)
 
 
@@ -251,23 +265,31 @@ class _Rest(NamedTuple):
     resolved: int
     silenced: int
     waiting: int
+    others: int = 0
 
     @classmethod
-    def of(cls, store: Store, page: InboxPage, want: InboxFilter) -> _Rest:
+    def of(cls, store: Store, page: InboxPage, want: InboxFilter, *, theirs: bool) -> _Rest:
         settled = replace(want, resolved=True, states=("resolved",))
         hidden = 0 if want.resolved or want.states else len(store.views.inbox(settled, limit=COUNTED_MAX).items)
         at = want.hide_silenced_at
         quiet = replace(want, hide_silenced_at=None, silenced_at=at)
         silenced = 0 if at is None else len(store.views.inbox(quiet, limit=COUNTED_MAX).items)
+        everybodys = replace(want, audience=())
+        rows = [len(store.views.inbox(each, limit=COUNTED_MAX).items) for each in (everybodys, want)] if theirs else [0, 0]
+        others = rows[0] - rows[1]
         if page.items:
-            return cls(hidden, silenced, 0)
+            return cls(hidden, silenced, 0, others)
         came = next((cursor.pos for cursor in store.cursors() if cursor.pipeline == LOG_PIPELINE), 0)
-        return cls(hidden, silenced, len(store.read_log(came, COUNTED_MAX, kinds=("event",))))
+        return cls(hidden, silenced, len(store.read_log(came, COUNTED_MAX, kinds=("event",))), others)
 
 
 def _show_page(screen: Screen, page: InboxPage, rest: _Rest, *, filtered: bool) -> None:
-    kept = [(rest.resolved, "resolved"), (rest.silenced, "silenced")]
-    hidden = "; ".join(f"{_counted(number)} {what} not shown (--{what})" for number, what in kept if number)
+    kept = [
+        (rest.resolved, "resolved", "resolved"),
+        (rest.silenced, "silenced", "silenced"),
+        (rest.others, "for others", "others"),
+    ]
+    hidden = "; ".join(f"{_counted(number)} {what} not shown (--{option})" for number, what, option in kept if number)
     if page.items:
         screen.table(("", "id", "level", "age", "state", "title"), [_row(screen, item) for item in page.items], right=(3,))
         fresh = sum(not item.seen for item in page.items)

@@ -11,7 +11,7 @@ from typing import Any
 from eventctl.cli.session import Session, os_user
 from eventctl.errors import Misconfigured, NotPermitted, UsageError
 from eventctl.lives import DEFAULT_LEASE
-from eventctl.principal import ROLES, Principal, allowed
+from eventctl.principal import ROLES, Principal, allowed, granted
 from eventctl.regular import read_regular
 from eventctl.times import parse_duration
 
@@ -27,7 +27,7 @@ def principal(session: Session) -> Principal:
     named = session.member or session.env.get("EVENTCTL_MEMBER")
     name = named or _usual(os_user(session.env), members)
     if name in members:
-        return Principal("cli", name, ROLES[_role(members[name])])
+        return Principal("cli", name, granted(_role(members[name]), _domains(members[name])))
     if not members:
         return Principal("cli", name or os_user(session.env), ROLES["admin"])
     if name is None:
@@ -45,6 +45,19 @@ def member(session: Session) -> str:
 def eyes(session: Session) -> str:
     """The member who looks, or "" for an agent."""
     return "" if session.agent else member(session)
+
+
+def audience(session: Session) -> tuple[str, ...]:
+    """Whose notifications they look at unless they say otherwise; empty for all.
+
+    A member who has `domains`: the workspace's, those domains', and their own. Admins, agents and all others: everybody's.
+    """
+    name = eyes(session)
+    entry = _members(session).get(name)
+    domains = _domains(entry)
+    if not domains or _role(entry) == "admin":
+        return ()
+    return ("workspace", *(f"domain:{domain}" for domain in domains), f"member:{name}")
 
 
 def require(who: Principal, verb: str, about: str = "") -> None:
@@ -84,6 +97,11 @@ def _section(session: Session, name: str) -> dict[str, Any]:
 def _role(entry: Any) -> str:
     role = entry.get("role", "member") if isinstance(entry, dict) else "member"
     return role if role in ("admin", "member") else "member"
+
+
+def _domains(entry: Any) -> list[str]:
+    domains = entry.get("domains", []) if isinstance(entry, dict) else []
+    return [domain for domain in domains if isinstance(domain, str)] if isinstance(domains, list) else []
 
 
 def _usual(account: str, members: dict[str, Any]) -> str | None:
