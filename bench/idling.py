@@ -14,8 +14,8 @@ from bench.memory import SETTLE_S
 from bench.running import Running
 
 WATCHED_S = 5.0
-WAKES_HZ = 9
-"""Counted: the runner 4 to 5 a second, the watch on files 2, the supervisor 2 to 3."""
+WAKES_HZ = 14
+"""Counted: the runner 4 to 5 a second, the watch on files 7, the supervisor 2 to 3."""
 
 
 def measure(rounds: int) -> list[Figure]:

@@ -62,7 +62,10 @@ def measure(rounds: int) -> list[Figure]:
 
 def install(root: Path, count: int) -> None:
     """So many cartridges in one domain; the first ones consume a type of the workload each, the others what never comes."""
-    folder = make_domain(root) / "cartridges"
+    write(make_domain(root) / "cartridges", count)
+
+
+def write(folder: Path, count: int) -> None:
     folder.mkdir()
     for number in range(count):
         consumes = MATCHING[number] if number < len(MATCHING) else f"{workload.NAMESPACE}.absent-{number}.*"

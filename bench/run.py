@@ -22,6 +22,7 @@ from bench import (
     neighbours,
     pipeline,
     rebuilding,
+    reloading,
     rules,
     starting,
 )
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "latency": latency.measure,
     "neighbours": neighbours.measure,
     "installed": installed.measure,
+    "reload": reloading.measure,
     "rules": rules.measure,
     "list": listing.measure,
     "rebuild": rebuilding.measure,

@@ -131,7 +131,7 @@ def _earlier(node: Node, standing: Mapping[str, Node]) -> tuple[str, ...]:
 def _cycle(before: Mapping[str, tuple[str, ...]]) -> list[str]:
     """A circle as its path, its first name again at the end; empty when there is none."""
     try:
-        TopologicalSorter(before).prepare()
+        TopologicalSorter({name: earlier for name, earlier in before.items() if earlier}).prepare()
     except CycleError as error:
         path: list[str] = error.args[1]
         return path[::-1]  # graphlib gives it from the required to the requiring
@@ -139,10 +139,15 @@ def _cycle(before: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def _levels(before: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    later = {name: earlier for name, earlier in before.items() if earlier}
+    if not later:
+        return (tuple(before),) if before else ()
     place = {name: number for number, name in enumerate(before)}
-    sorter = TopologicalSorter(before)
+    # Most come after nobody: they are the first level, and the sorter need not hear of those that nobody comes after either.
+    sorter = TopologicalSorter(later)
     sorter.prepare()
-    levels: list[tuple[str, ...]] = []
+    sorter.done(*sorter.get_ready())
+    levels = [tuple(name for name in before if name not in later)]
     while sorter.is_active():
         ready = sorted(sorter.get_ready(), key=place.__getitem__)
         sorter.done(*ready)

@@ -45,12 +45,14 @@ def matches(pattern: str, name: str) -> bool:
 
 
 class _Node(Generic[T]):
+    """A part of patterns. What most nodes lack is made when it is needed: a trie of 10,000 patterns has 40,000 of these."""
+
     __slots__ = ("children", "here", "rest")
 
     def __init__(self) -> None:
-        self.children: dict[str, _Node[T]] = {}
-        self.here: list[tuple[int, T]] = []
-        self.rest: list[tuple[int, T]] = []
+        self.children: dict[str, _Node[T]] | None = None
+        self.here: list[tuple[int, T]] | None = None
+        self.rest: list[tuple[int, T]] | None = None
 
 
 class Trie(Generic[T]):
@@ -66,8 +68,19 @@ class Trie(Generic[T]):
         parts = pattern.split(".")
         node = self._root
         for part in parts[:-1] if parts[-1] == "**" else parts:
-            node = node.children.setdefault(part, _Node())
-        (node.rest if parts[-1] == "**" else node.here).append((self._count, value))
+            if node.children is None:
+                node.children = {}
+            child = node.children.get(part)
+            if child is None:
+                child = node.children[part] = _Node()
+            node = child
+        chosen = node.rest if parts[-1] == "**" else node.here
+        if chosen is not None:
+            chosen.append((self._count, value))
+        elif parts[-1] == "**":
+            node.rest = [(self._count, value)]
+        else:
+            node.here = [(self._count, value)]
         self._count += 1
 
     def find(self, name: str) -> list[T]:
@@ -76,9 +89,9 @@ class Trie(Generic[T]):
         nodes = [self._root]
         for part in name.split("."):
             for node in nodes:
-                found += node.rest
-            nodes = [child for node in nodes for key in (part, "*") if (child := node.children.get(key))]
+                found += node.rest or ()
+            nodes = [child for node in nodes if node.children for key in (part, "*") if (child := node.children.get(key))]
         for node in nodes:
-            found += node.here
+            found += node.here or ()
         found.sort(key=lambda entry: entry[0])
         return list(dict.fromkeys(value for _, value in found))

@@ -21,8 +21,10 @@ from eventctl.store import Record, Store
 from eventctl.workspace import CONFIG, Paths
 
 FOLDERS = ("company", "cartridges", "personal")
-STEP_MS = 500
-"""How often the watching thread wakes up; at the library's 50 ms it took twice what the rest of an idle runner takes."""
+STEP_MS = 150
+"""How often the watching thread wakes up. A change is heard of at its first look and told at the next, when nothing more has come: 0.15
+to 0.3 s. At 500 ms a reload took 0.8 to 1.3 s; this costs 0.05 % of a processor more; the library's 50 ms took twice what the rest
+of an idle runner takes."""
 
 DEBOUNCE_MS = 250
 """An editor writes a file in several steps; a build that starts in between sees half of it."""
