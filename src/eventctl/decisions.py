@@ -28,7 +28,7 @@ from eventctl.contracts import Answer
 from eventctl.errors import Conflict, NotFound, NotPermitted, UsageError
 from eventctl.event import HOPS_MAX
 from eventctl.ids import uuid7
-from eventctl.principal import VERBS, Principal, allowed
+from eventctl.principal import AT_THE_DESK, Principal, allowed
 from eventctl.store import DecisionRow, Operations, OutboxRow, Record, Store
 from eventctl.text import safe_text
 from eventctl.times import format_duration, iso
@@ -256,7 +256,7 @@ def permit(principal: Principal, verb: str, row: DecisionRow) -> None:
 
 def at_the_desk(row: DecisionRow) -> bool:
     """Whether it changes the workspace itself, which is done on the command line and by no executor."""
-    return f"cartridge.{row.name}" in VERBS
+    return not row.pipeline and f"cartridge.{row.name}" in AT_THE_DESK
 
 
 def whose(row: DecisionRow) -> str:
@@ -332,7 +332,8 @@ def _ended(row: DecisionRow, now: int) -> Operations:
     row = row._replace(body=orjson.dumps(body))
     ended = {"outcome": row.state, "by": row.decided_by}
     answer = answer_record(row.call, row.pipeline, row.seq, row.name, Answer(False, error=said), now, ended=ended)
-    return Operations(decisions=[row], records=[answer, _told(row.state, row, now)])
+    waited = [answer] if row.pipeline else []  # an install is asked for by a person, and no event waits for it
+    return Operations(decisions=[row], records=[*waited, _told(row.state, row, now)])
 
 
 def _next(row: DecisionRow, state: str, by: str, now: int) -> DecisionRow:
@@ -385,7 +386,10 @@ def _clock(us: int | None) -> str:
 def asker(row: DecisionRow) -> str:
     """Who asks, as people say it: the domain, the member, or the cartridge."""
     body = orjson.loads(row.body)
-    return row.domain or row.owner or str(body.get("by", "")).rpartition("/")[2] or "eventctl"
+    by = str(body.get("by", ""))
+    if not row.pipeline:
+        return by.partition(":")[2] or by
+    return row.domain or row.owner or by.rpartition("/")[2]
 
 
 def _told(what: str, row: DecisionRow, now: int) -> Record:
@@ -410,7 +414,7 @@ def _told(what: str, row: DecisionRow, now: int) -> Record:
     }[what]  # fmt: skip
     facts = {
         "call": row.call, "number": row.number, "title": title, "action": str(body.get("action", row.name)), "by": str(body.get("by", "")),
-        "summary": summary, "executor": row.name, "state": row.state, "audience": _audience(row),
+        "summary": summary, "executor": row.name, "state": row.state, "audience": whose(row),
         **({"decided_by": row.decided_by} if row.decided_by else {}), **({"reason": error} if error else {}),
     }  # fmt: skip
     hops = min(HOPS_MAX, int(body.get("hops", 0)) + 1)
@@ -419,7 +423,3 @@ def _told(what: str, row: DecisionRow, now: int) -> Record:
         f"decision.{what}", facts, now=now, by="decisions", entity=body.get("entity"), description=said,
         caused_by=row.seq or None, hops=hops, id_=id_,
     )  # fmt: skip
-
-
-def _audience(row: DecisionRow) -> str:
-    return f"domain:{row.domain}" if row.domain else f"member:{row.owner}" if row.owner else "workspace"
