@@ -21,22 +21,22 @@ LINES_MAX = 450
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
-        "__init__", "announce", "answers", "archives", "autonomy", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "forms", "gathered", "helpdesk", "ids", "inference", "lines", "lint",
-        "lives", "manifest", "notification", "obeyed", "occurrence", "package", "patterns", "position", "principal", "recurring", "reasons", "regular", "rows", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
+        "__init__", "announce", "answers", "archives", "autonomy", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "forms", "gathered", "helpdesk", "ids", "inference", "inspection", "lines", "lint",
+        "lives", "lookalikes", "manifest", "notification", "obeyed", "occurrence", "offers", "package", "patterns", "position", "principal", "recurring", "reasons", "regular", "rows", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "untar", "unzip", "views",
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins", "programs"),
     "2 memory": (
-        "audit", "backup", "decisions", "lookups", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "resolution", "retention", "silences", "snapshots",
+        "acting", "audit", "backup", "decisions", "lookups", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "resolution", "retention", "silences", "snapshots",
         "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "suites", "viewing",
     ),
     "3 flow": (
-        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "guardian", "installed", "kept", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
+        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "graph", "guardian", "installed", "kept", "matrix", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
         "trampoline", "why", "whyrule", "whyshaped", "whyspoke", "whyterms", "whywindow", "windows",
     ),
     "4 running": (
         "agents", "app", "appendserver", "breadcrumb", "carrying", "client", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "lifecycle", "outbox", "pipsource", "reload",
-        "trial", "backtest", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "service", "staging", "starter", "strikes", "supervisor", "units", "whyasked", "workspace",
+        "trial", "backtest", "beginning", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "service", "staging", "starter", "strikes", "supervisor", "units", "whyasked", "workspace",
     ),
     "5 faces": ("__main__", "cli", "demo", "testing"),
 }  # fmt: skip
