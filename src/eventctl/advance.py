@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from eventctl.errors import Conflict, EventctlError, Unavailable
 from eventctl.store import LOG_PIPELINE, Advance, Committed, CursorRow, Operations, Store, Stream
@@ -74,13 +74,24 @@ class Tally:
         )  # fmt: skip
 
 
+class Wait(NamedTuple):
+    """Somebody elsewhere is at work: there is news when `descriptor` can be read (or, if `writes`, written), at `until` at the latest.
+
+    `until` is on the clock that never jumps (seconds); a descriptor of -1 says that only the time counts.
+    """
+
+    descriptor: int
+    until: float
+    writes: bool = False
+
+
 @dataclass(slots=True)
 class Advanced:
     """What one advance did. The counts are changes of the cursor's buckets; `pos` is where it stands now.
 
     `passed` is positions moved over, `emitted` new records in the log, `commits` transactions, `buried` the seqs that a
     failing plan turned into dead letters, `behind_us` how old the last passed record is (0 when nothing was passed). `held` says why
-    it does not go on though there is more.
+    it does not go on though there is more. `waits` are whom the next event waits for, elsewhere: nothing moves before there is news.
     """
 
     pipeline: str
@@ -96,6 +107,7 @@ class Advanced:
     behind_us: int = 0
     held: str = ""
     buried: list[int] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
 
     @property
     def moved(self) -> bool:
@@ -220,5 +232,5 @@ def replanned(attempt: Callable[[Row, int], int], what: Row, expected: int) -> i
 
 def failure_text(error: BaseException) -> str:
     """An exception as the reason of a dead letter: its kind and its first line, at most 300 characters."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:300] if lines else type(error).__name__
+    lines, kind = str(error).strip().splitlines(), getattr(error, "raised_as", "") or type(error).__name__
+    return f"{kind}: {lines[0]}"[:300] if lines else kind

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from eventctl.advance import Advanced, Tally, failure_text, in_halves, standing, undisturbed
+from eventctl.advance import Advanced, Tally, Wait, failure_text, in_halves, standing, undisturbed
 from eventctl.catalog import Catalog
+from eventctl.dag.apart import PATIENCE_S, Patience, Thinking
 from eventctl.dag.batch import AGAIN, Batch
 from eventctl.dag.case import Notes
 from eventctl.dag.gate import Gate
@@ -31,6 +32,10 @@ from eventctl.store import CursorRow, ExceptionRow, FeedRow, Keys, Operations, S
 from eventctl.trampoline import Crumb
 
 OPEN_STATES = ("waiting", "behind", "retry", "struck")
+LIMIT_MAX = 1 << 20
+PACE_MIN = 16
+"""Where an event has to be waited for, no more than can be worked off is read: from so many on, twice as many each time all went."""
+
 SWEPT_MAX = 1_000
 """How many waiting events are looked at in one step for answers that the cursor cannot reach."""
 
@@ -39,7 +44,7 @@ class DagPipeline:
     """Folds the feed through the cartridges of one plan. See `eventctl.advance.Pipeline`.
 
     `crumb` is told where foreign code runs; `invocations` counts by cartridge and may be handed on to the next pipeline at a reload;
-    a run of more than `budget_ns` is counted as over its budget. `gate` says what may act without asking (default: everything).
+    a run of more than `budget_ns` is counted as over its budget. For workers, which `modules` has, one advance waits `patience_s` in all. `gate` says what may act without asking (default: everything).
     """
 
     stream: Stream = "feed"
@@ -54,6 +59,7 @@ class DagPipeline:
         invocations: dict[str, Invocations] | None = None,
         budget_ns: int = BUDGET_NS,
         gate: Gate | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.invocations: dict[str, Invocations] = {} if invocations is None else invocations
         self._plan = plan
@@ -62,6 +68,9 @@ class DagPipeline:
         self._crumb = crumb
         self._budget_ns = budget_ns
         self._gate = gate or Gate()
+        self._patience_s = patience_s
+        self._waits: list[Wait] = []
+        self._pace = LIMIT_MAX
         self._open: OpenEvents | None = None
         self._swept = 0
 
@@ -78,17 +87,39 @@ class DagPipeline:
         """Move on by at most `limit` positions and runs; see `eventctl.advance.Pipeline`."""
         cursor = standing(store, self.name, term)
         report = Advanced(self.name, cursor.pos)
-        attempt = partial(self._attempt, store, report, cursor.term, now)
+        if self._still_thinking(report):
+            return report
+        patience = Patience(self._patience_s)
+        attempt = partial(self._attempt, store, report, cursor.term, now, patience)
         bury = partial(self._bury, store, report, cursor.term)
         left = limit
         with undisturbed():
             while left > 0:
-                items = self._next(store, cursor, report, now, left)
+                items = self._next(store, cursor, report, now, min(left, self._pace))
                 if not items:
                     break
-                in_halves(items, report.pos, attempt, bury)
+                before = report.passed
+                try:
+                    in_halves(items, report.pos, attempt, bury)
+                except Thinking as thinking:
+                    self._waits = report.waits = thinking.waits
+                    self._pace = max(PACE_MIN, 2 * (report.passed - before))
+                    break
+                if len(items) >= self._pace:
+                    self._pace *= 2
                 left -= len(items)
         return report
+
+    def _still_thinking(self, report: Advanced) -> bool:
+        """Whether nothing is new about those that the next event waits for: then nothing is read for it again."""
+        apart, waits, self._waits = self._modules.apart, self._waits, []
+        if apart is None:
+            return False
+        apart.tidy()
+        if not waits or apart.ready(waits):
+            return False
+        self._waits = report.waits = waits
+        return True
 
     def _next(self, store: Store, cursor: CursorRow, report: Advanced, now: int, limit: int) -> Sequence[FeedRow]:
         """What to do next: first what is open and can go on, then the feed."""
@@ -120,21 +151,36 @@ class DagPipeline:
         overlay.fetch_answers([call for calls in waits.values() for call in calls])
         return [row for row in rows if any(overlay.known_answer(call) for call in waits[row.seq])][:limit]
 
-    def _attempt(self, store: Store, report: Advanced, term: int, now: int, items: Sequence[FeedRow], expected: int) -> int:
-        """Plan these items and commit them. What was planned in memory is forgotten when it is not committed."""
+    def _attempt(
+        self, store: Store, report: Advanced, term: int, now: int, patience: Patience, items: Sequence[FeedRow], expected: int
+    ) -> int:
+        """Plan these items and commit them. What was planned in memory is forgotten when it is not committed.
+
+        Raises `Thinking` when one of them cannot be taken yet; those before it are committed.
+        """
         waiting = self._opened(store, CursorRow(self.name, expected, term))
         before, self._open = self._plan, None
-        runs = Runs(before, self._catalog, self._modules, self._crumb, self.invocations, self._budget_ns, self._gate)
+        runs = Runs(before, self._catalog, self._modules, self._crumb, self.invocations, self._budget_ns, self._gate, patience)
         batch = Batch(self.name, runs, waiting, Overlay(store), store, now)
         batch.fetch(items)
-        for item in items:
-            batch.take(item)
+        thinking: Thinking | None = None
+        for at, item in enumerate(items):
+            try:
+                batch.take(item)
+            except Thinking as found:
+                items, thinking = items[:at], found
+                break
+        if not items and thinking:
+            self._open = waiting
+            raise thinking
         pos = max((item.pos for item in items), default=0) or expected
         operations = batch.operations(expected, pos, term)
         committed = store.commit(operations)
         self._open, self._plan = waiting, runs.plan
         report.add(operations, committed, passed=sum(item.pos > 0 for item in items))
         report.behind_us = max(report.behind_us, batch.behind_us)
+        if thinking:
+            raise thinking
         return pos
 
     def _bury(self, store: Store, report: Advanced, term: int, item: FeedRow, expected: int, *, error: Exception) -> int:

@@ -78,6 +78,11 @@ class Event:
         self._data = data
 
     @property
+    def defaults(self) -> tuple[int, str, str]:
+        """Level, domain and visibility where the event states none."""
+        return self._defaults
+
+    @property
     def data(self) -> dict[str, Any]:
         """The whole envelope, unknown fields included. Belongs to this reader alone."""
         if self._data is None:

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventctl.regular import read_regular
 from eventctl.trampoline import Crumb, Place, guarded
+
+if TYPE_CHECKING:
+    from eventctl.dag.apart import Apart
 
 
 class LoadFailed(Exception):
@@ -41,9 +44,13 @@ def digest(contents: Sequence[bytes]) -> str:
 
 
 class Modules:
-    """The functions that have been loaded. One for a workspace; a reload keeps it, and drops what nobody runs any more."""
+    """The functions that have been loaded. One for a workspace; a reload keeps it, and drops what nobody runs any more.
 
-    def __init__(self) -> None:
+    `apart` runs the code that must not run here; without it, such a cartridge does not run at all.
+    """
+
+    def __init__(self, apart: Apart | None = None) -> None:
+        self.apart = apart
         self._loaded: dict[Code, Any] = {}
         self._failed: dict[Code, LoadFailed] = {}
 
@@ -73,6 +80,8 @@ class Modules:
         wanted = set(codes)
         self._loaded = {code: found for code, found in self._loaded.items() if code in wanted}
         self._failed = {}
+        if self.apart is not None:
+            self.apart.keep(codes)
 
 
 def source(code: Code) -> bytes:

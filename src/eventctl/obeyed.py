@@ -36,7 +36,6 @@ NOT_OBEYED: dict[str, dict[str, str]] = {
     "cartridge.toml": {
         "permissions.secrets": f"secrets come with deliveries; {_YET}",
         "permissions.hosts": f"fetching comes with deliveries; {_YET}",
-        "limits.memory": f"a limit of memory comes with workers; {_YET}",
     },
     "terminal_when": {
         "seen": f"what ends when it is seen comes with deliveries; {_YET}",

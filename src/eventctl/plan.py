@@ -27,12 +27,16 @@ OnError = Literal["retry", "skip", "disable", "suspend"]
 """`suspend` is for rules without code: the event goes on, and the rule is switched off when it goes on like that."""
 
 
+Tier = Literal["in-process", "worker"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cartridge:
     """A cartridge as it runs in one pipeline: its rights, its settings, its code.
 
     `key` holds the dotted fields of the event that its state belongs to, none when it has one for all. `unit` is the file that
     people know it by; `slots_in` stands before its slots where many pipelines of one kind share an event (`ada/` for a member's).
+    `runs` is where, `memory` what a worker of it may have (bytes, None for what all may).
     """
 
     rights: Rights
@@ -47,6 +51,8 @@ class Cartridge:
     limit_s: float | None = None
     slots_in: str = ""
     requires: tuple[str, ...] = ()
+    runs: Tier = "in-process"
+    memory: int | None = None
 
     @property
     def id(self) -> str:

@@ -14,6 +14,7 @@ import orjson
 from eventctl.breadcrumb import NoCrumb
 from eventctl.catalog import Catalog
 from eventctl.contracts import Answer
+from eventctl.dag.apart import ALL_DAY_S
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.memory_store import MemoryStore
 from eventctl.modules import Modules
@@ -54,7 +55,7 @@ class Rehearsal:
         self.now = 0
         self._system = system
         self._answers = dict(answers or {})
-        self._pipelines = [DagPipeline(plan, catalog, modules=modules, crumb=NoCrumb()) for plan in plans]
+        self._pipelines = [DagPipeline(plan, catalog, modules=modules, crumb=NoCrumb(), patience_s=ALL_DAY_S) for plan in plans]
         self.names = [LOG_PIPELINE, *(plan.pipeline for plan in plans)]
         for name in self.names:
             if store.cursor(name) is None:

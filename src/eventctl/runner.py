@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from eventctl import decisions, failpoints, invoked
-from eventctl.advance import Advanced, Pipeline, standing
+from eventctl.advance import Advanced, Pipeline, Wait, standing
 from eventctl.announce import announce
 from eventctl.errors import Conflict, TryLater
 from eventctl.outbox import Outbox, Worked
@@ -84,6 +84,11 @@ class StepReport:
             or self.outbox.started
             or self.outbox.ended
         )
+
+    @property
+    def waits(self) -> list[Wait]:
+        """Whom pipelines wait for, elsewhere: there is something to do when one of them has news."""
+        return [wait for pipeline in self.pipelines.values() for wait in pipeline.waits]
 
     @property
     def passed(self) -> int:
@@ -195,11 +200,11 @@ class Engine:
             if report.busy:
                 quiet_since = self._clock.monotonic()
                 continue
-            if not self._owed():
+            if not report.waits and not self._owed():
                 return True
             if self._clock.monotonic() - quiet_since > patience_s:
                 return False
-            self._sleep([self._wake.reads])
+            self._sleep([self._wake.reads], report.waits)
 
     def loop(self, nudged: int, *, each: Callable[[StepReport], None] | None = None) -> None:
         """Step until `stop` is called or `nudged`, a descriptor that says there is news, is closed at its other end.
@@ -219,7 +224,7 @@ class Engine:
             if report.blocked:
                 attached = self._sleep_s(news, BLOCKED_S)
             else:
-                attached = report.busy or self._rest(news, report.pipelines[self.pipelines[0].name].pos)
+                attached = report.busy or self._rest(news, report.waits, report.pipelines[self.pipelines[0].name].pos)
             if not attached:
                 break
         self._drain()
@@ -332,27 +337,33 @@ class Engine:
             return True
         return any(self.store.exceptions_of(pipeline.name, ("retry",)) for pipeline in self.pipelines)
 
-    def _rest(self, descriptors: list[int], passed: int) -> bool:
+    def _rest(self, descriptors: list[int], waits: Sequence[Wait], passed: int) -> bool:
         """Sleep until there is something to do, at most 5 s; False when a descriptor was closed at its other end.
+
+        What is waited for elsewhere is only looked at: who waits reads it.
 
         A poll looks at the log's tail (what a lost nudge left there) against what the system pipeline `passed`, and at what is due;
         a whole step costs ten times as much.
         """
-        until = self._clock.monotonic() + REST_S
+        until = min([self._clock.monotonic() + REST_S, *(_own_time(self._clock, wait) for wait in waits)])
         while self._clock.monotonic() < until:
             due = self.store.next_due()
             wait_s = POLL_S if due is None else min(POLL_S, max(0.0, (due - self._clock.now()) / SECOND))
-            if _ready(descriptors, wait_s):
-                return self._sleep_s(descriptors, 0.0)
+            ready = _ready(descriptors, min(wait_s, until - self._clock.monotonic()), waits)
+            if ready:
+                return ready.isdisjoint(descriptors) or self._sleep_s(descriptors, 0.0)
             if wait_s < POLL_S or self.store.tail("log") > passed:
                 break
         return True
 
-    def _sleep(self, descriptors: list[int]) -> bool:
+    def _sleep(self, descriptors: list[int], waits: Sequence[Wait]) -> bool:
         """Until there is news, something is due, or 250 ms are over; False when a descriptor was closed at its other end."""
         due = self.store.next_due()
         wait_s = POLL_S if due is None else min(POLL_S, max(0.0, (due - self._clock.now()) / SECOND))
-        return self._sleep_s(descriptors, wait_s)
+        for wait in waits:
+            wait_s = min(wait_s, max(0.0, wait.until - time.monotonic()))
+        ready = _ready(descriptors, wait_s, waits)
+        return ready.isdisjoint(descriptors) or self._sleep_s(descriptors, 0.0)
 
     def _sleep_s(self, descriptors: list[int], wait_s: float) -> bool:
         try:
@@ -362,12 +373,20 @@ class Engine:
         return all(open_ends)
 
 
-def _ready(descriptors: list[int], wait_s: float) -> list[int]:
-    """Those that can be read; `select` would take none above 1,023, and a program that opens a workspace may have more."""
+def _ready(descriptors: list[int], wait_s: float, waits: Sequence[Wait] = ()) -> set[int]:
+    """Those with news; `select` would take none above 1,023, and a program that opens a workspace may have more."""
     poll = select.poll()
+    for wait in waits:
+        if wait.descriptor >= 0:
+            poll.register(wait.descriptor, select.POLLIN | (select.POLLOUT if wait.writes else 0))
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    return [descriptor for descriptor, _ in poll.poll(wait_s * 1_000)]
+    return {descriptor for descriptor, _ in poll.poll(max(0.0, wait_s) * 1_000)}
+
+
+def _own_time(clock: Clock, wait: Wait) -> float:
+    """The end of a wait by this clock: workers go by the machine's, and a test has another."""
+    return clock.monotonic() + wait.until - time.monotonic()
 
 
 def timer_record(timer: TimerRow, now: int) -> Record:

@@ -14,13 +14,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from eventctl.announce import announce
 from eventctl.breadcrumb import Crumb
+from eventctl.dag.striking import strike, written
 from eventctl.store import LOG_PIPELINE, ExceptionRow, Keys, Operations, Record, Store, Unit
 
-STRIKES_MAX = 2
 KILLS_MAX = 3
 OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FRAME = re.compile(r'^  File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<name>.*)$', re.MULTILINE)
@@ -84,8 +82,8 @@ def book(store: Store, crumb: Crumb, why: str, crash: str, now: int) -> str:
     line = culprit(crash)
     reason = f"{why} at {line}" if line else why
     unit = unit_of(store.units(), crumb)
-    strikes = unit.strikes + 1 if unit else 1
-    off = unit is not None and strikes >= STRIKES_MAX and unit.state == "active"
+    struck = strike(unit, reason) if unit else None
+    strikes = struck.unit.strikes if struck else 1
     facts = {"cartridge": crumb.cartridge, "pipeline": crumb.pipeline, "reason": reason, "strikes": strikes}
     said = f"{crumb.cartridge} {reason}"
     row = struck_row(store, crumb, reason)
@@ -93,12 +91,14 @@ def book(store: Store, crumb: Crumb, why: str, crash: str, now: int) -> str:
         exceptions=[row] if row else [],
         records=[_told("system.cartridge.struck", {**facts, "seq": crumb.seq}, crumb, said, now)],
     )
-    if unit:
-        struck = unit._replace(strikes=strikes)
-        operations.units.append(struck._replace(state="disabled", reason=reason) if off else struck)
-    if off:
+    if struck:
+        operations.units.append(struck.unit)
+    if struck and struck.off:
         said = f"{said}; it is switched off after {strikes} strikes"
         operations.records.append(_told("system.cartridge.disabled", facts, crumb, said, now))
+    elif struck and struck.moves:
+        said = f"{said}; it runs in a worker from now on"
+        operations.records.append(_told("system.cartridge.moved", {**facts, "to": "worker"}, crumb, said, now))
     store.commit(operations, durable=True)
     return said
 
@@ -142,11 +142,7 @@ def _position(store: Store, crumb: Crumb) -> int | None:
 
 
 def _id(unit: Unit) -> str:
-    try:
-        manifest = orjson.loads(unit.manifest)
-    except orjson.JSONDecodeError:
-        return ""
-    return str(manifest.get("id", "")) if isinstance(manifest, dict) else ""
+    return str(written(unit).get("id", ""))
 
 
 def _told(event: str, facts: dict[str, object], crumb: Crumb, said: str, now: int) -> Record:

@@ -78,6 +78,25 @@ class Mistake(Exception):
     """A cartridge did what no cartridge may do. The message says what, and what to do instead."""
 
 
+class RaisedElsewhere(Exception):
+    """What a cartridge raised in a worker: the message, and the name of its class."""
+
+    def __init__(self, raised_as: str, text: str) -> None:
+        super().__init__(text)
+        self.raised_as = raised_as
+
+
+class Struck(Exception):
+    """A cartridge in a worker hung, died or did not tell the truth: its worker was ended, and no further attempt is made."""
+
+
+def wrong_return(value: object) -> Mistake:
+    """What is wrong with an answer that is neither the event nor None."""
+    given = type(value).__name__
+    what = "another event" if given == "Event" else f"a {given}"
+    return Mistake(f"it returned {what}: return the event that came in, or None; new events are made with context.emit")
+
+
 def drive(
     process: Callable[..., Any], given: tuple[Any, ...], answer: Callable[[Ask], Any], place: Place, crumb: Crumb
 ) -> Ended:

@@ -29,6 +29,7 @@ from eventctl.breadcrumb import NoCrumb
 from eventctl.catalog import Catalog
 from eventctl.context import NOTICE, WITHDRAWN
 from eventctl.counterparts import Counterparts
+from eventctl.dag.apart import ALL_DAY_S
 from eventctl.dag.run import Invocations, copied
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.event import Level
@@ -138,7 +139,9 @@ class Trial:
     def _made_of(self, plans: Sequence[Plan]) -> list[DagPipeline]:
         """The pipelines anew: they remember what is open, and when a piece is taken back, that is another."""
         return [
-            DagPipeline(plan, self._catalog, modules=self._modules, crumb=NoCrumb(), invocations=self._ran[plan.pipeline])
+            DagPipeline(
+                plan, self._catalog, modules=self._modules, crumb=NoCrumb(), invocations=self._ran[plan.pipeline], patience_s=ALL_DAY_S
+            )  # fmt: skip
             for plan in plans
         ]
 

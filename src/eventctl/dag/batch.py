@@ -18,9 +18,10 @@ from eventctl.dag.gate import proposal_call
 from eventctl.dag.open_events import OpenEvents
 from eventctl.dag.overlay import Overlay, StateKey
 from eventctl.dag.run import Result, Runs
+from eventctl.dag.striking import strike
 from eventctl.decisions import Wish
 from eventctl.moves import DECIDES
-from eventctl.plan import NOWHERE
+from eventctl.plan import NOWHERE, Cartridge
 from eventctl.store import ExceptionRow, FeedRow, Keys, LogRow, Operations, Store, Unit
 
 AGAIN = "again"
@@ -43,6 +44,7 @@ class Batch:
         self._tally = Tally()
         self._out = Operations()
         self._rows: dict[int, ExceptionRow | None] = {}
+        self._units: dict[str, Unit] = {}
         self.behind_us = 0
 
     def fetch(self, items: Sequence[FeedRow]) -> None:
@@ -78,6 +80,7 @@ class Batch:
     def operations(self, expected: int, pos: int, term: int) -> Operations:
         """All that the batch comes to."""
         self._overlay.write(self._out)
+        self._out.units += self._units.values()
         self._out.exceptions = [row for row in self._rows.values() if row is not None]
         self._out.cleared = [(self._name, seq) for seq, row in self._rows.items() if row is None]
         self._out.advance = self._tally.advance(self._name, expected, pos, term)
@@ -148,14 +151,13 @@ class Batch:
         self._leave_open(row, case.notes)
 
     def _answer(self, item: FeedRow) -> None:
-        self._tally.count("applied")
         record = self._overlay.record(item.seq)
         about = self._about(item)
         row = self._open.get(about) if about is not None else None
-        if record is None or row is None or row.state != "waiting":
-            return
-        self._overlay.answered(record)
-        self._rerun(row)
+        if record is not None and row is not None and row.state == "waiting":
+            self._overlay.answered(record)
+            self._rerun(row)
+        self._tally.count("applied")
 
     def _go_on(self, seq: int) -> None:
         row = self._open.get(seq)
@@ -191,6 +193,7 @@ class Batch:
             self._tally.count(result.state)
         if result.state not in ("waiting", "retry"):
             self._blame(case, result)
+        self._strike(case, result)
         self._switch_off(result)
         for owed in result.owed:
             if isinstance(owed, Wish):
@@ -272,17 +275,35 @@ class Batch:
         if changed:
             self._overlay.set_state(self._name, faults.STATE, faults.kept(known))
 
+    def _strike(self, case: Case, result: Result) -> None:
+        """Whose worker had to be ended has a strike; after some it is switched off."""
+        for name, reason in result.struck.items():
+            cartridge = self._runs.plan.get(name)
+            if cartridge is None:
+                continue
+            stricken = strike(self._unit(cartridge), reason)
+            self._units[cartridge.unit] = stricken.unit
+            self._out.records += effects.struck(self._name, case, name, stricken, reason, self._now)
+            if stricken.off:
+                result.disabled[name] = reason
+
     def _switch_off(self, result: Result) -> None:
         """A cartridge that wants to be disabled on an error runs no more, and its file says why."""
         if not result.disabled:
             return
-        plan, units = self._runs.plan, self._store.units()
+        plan = self._runs.plan
         for name, reason in result.disabled.items():
             cartridge = plan.get(name)
             if cartridge is not None:
-                unit = units.get(cartridge.unit) or Unit(cartridge.unit, 0, 0, 0, cartridge.code.hash, b"")
-                self._out.units.append(unit._replace(state="disabled", reason=reason))
+                self._units[cartridge.unit] = self._unit(cartridge)._replace(state="disabled", reason=reason)
         self._runs.plan = plan.without(result.disabled)
+
+    def _unit(self, cartridge: Cartridge) -> Unit:
+        """The row of a cartridge's file as this batch leaves it."""
+        if cartridge.unit not in self._units:
+            known = self._store.units().get(cartridge.unit)
+            self._units[cartridge.unit] = known or Unit(cartridge.unit, 0, 0, 0, cartridge.code.hash, b"")
+        return self._units[cartridge.unit]
 
     def _decision(self, item: FeedRow) -> None:
         """What a person decided about an event that was dead or quarantined; nothing, when somebody was first."""

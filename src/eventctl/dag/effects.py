@@ -9,6 +9,7 @@ import orjson
 from eventctl.dag.case import Case, timer_body
 from eventctl.dag.overlay import Overlay
 from eventctl.dag.run import Kept, Result
+from eventctl.dag.striking import Stricken
 from eventctl.decode import to_record
 from eventctl.event import HOPS_MAX, SCHEMA_VERSION
 from eventctl.ids import derived_id
@@ -18,7 +19,8 @@ from eventctl.times import iso
 FAILED = "cartridge.failed"
 DISABLED = "system.cartridge.disabled"
 RECOVERED = "cartridge.recovered"
-_NEWS = {FAILED: 1_000_000, DISABLED: 2_000_000, RECOVERED: 3_000_000}
+STRUCK = "system.cartridge.struck"
+_NEWS = {FAILED: 1_000_000, DISABLED: 2_000_000, RECOVERED: 3_000_000, STRUCK: 4_000_000}
 """Where the ordinals of news begin, far above what a cartridge may emit: the ids of all are derived."""
 
 
@@ -48,12 +50,21 @@ def news(pipeline: str, case: Case, result: Result, given_up: dict[str, str], no
     """Events about cartridges that gave up on this event or were switched off: a dead letter should not lie unseen."""
     attempts = case.notes.attempts
     for name, reason in given_up.items():
+        if name in result.struck:  # that is told by itself
+            continue
         facts = {"pipeline": pipeline, "cartridge": name, "seq": case.record.seq, "reason": reason}
         tried = attempts.get(name, 0) + 3 * case.notes.round
         yield from _tell(FAILED, pipeline, name, {**facts, "attempts": tried}, case.record, now, tried)
     for name, reason in result.disabled.items():
         facts = {"pipeline": pipeline, "cartridge": name, "reason": reason}
         yield from _tell(DISABLED, pipeline, name, facts, case.record, now, 0)
+
+
+def struck(pipeline: str, case: Case, name: str, stricken: Stricken, reason: str, now: int) -> Iterator[Record]:
+    """The event about a strike: the worker of a cartridge had to be ended, or ended itself."""
+    strikes = stricken.unit.strikes
+    facts: dict[str, object] = {"pipeline": pipeline, "cartridge": name, "seq": case.record.seq, "reason": reason}
+    yield from _tell(STRUCK, pipeline, name, {**facts, "strikes": strikes}, case.record, now, strikes)
 
 
 def recovered(pipeline: str, about: LogRow, cartridge: str, now: int) -> Iterator[Record]:

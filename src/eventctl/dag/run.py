@@ -3,6 +3,7 @@
 A run writes nothing. It ends in one of these states, the first that holds after a level:
 
     retry         a cartridge raised and has attempts left: all effects are given up, the event is run again later from its top
+    thinking      one that runs in a worker has not answered yet: nothing is done, and the event is not taken (`dag.apart`)
     waiting       a cartridge has asked for what nobody has answered: likewise, when the answer comes; the calls of the whole
                   level are owed at once
     dropped       the level's dropper gives up its own effects, its siblings keep theirs, later levels do not run
@@ -16,19 +17,22 @@ Dropped counts more than quarantined, and both more than dead: who was given up 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import orjson
 
-from eventctl.advance import failure_text
+from eventctl.advance import Wait, failure_text
 from eventctl.catalog import Catalog
 from eventctl.context import VALUE_MAX, CartridgeContext, Outcome
+from eventctl.dag.apart import Job, Patience, Run, Thinking
 from eventctl.dag.case import Case
 from eventctl.dag.gate import Gate
 from eventctl.dag.overlay import Overlay
 from eventctl.dag.reads import Owed, Reads
+from eventctl.dag.served import answering, elsewhere
 from eventctl.decisions import Wish
 from eventctl.event import HOPS_MAX, Event
 from eventctl.expressions import Unanswered
@@ -36,7 +40,7 @@ from eventctl.modules import LoadFailed, Modules
 from eventctl.plan import Cartridge, Plan
 from eventctl.store import LogRow
 from eventctl.times import SECOND
-from eventctl.trampoline import Crumb, Ended, Mistake, Place, drive
+from eventctl.trampoline import Crumb, Ended, Mistake, Place, Struck, drive, wrong_return
 
 _log = logging.getLogger("eventctl.dag")
 
@@ -46,6 +50,9 @@ BACKOFF = (1 * SECOND, 10 * SECOND)
 
 BUDGET_NS = 5_000_000
 """In-process code takes turns with everybody else's: what takes longer for one event is counted, and the first one told in the log."""
+
+NO_BUDGET = 1 << 62
+"""In a worker it takes nobody's turn: there is the deadline."""
 
 INVOKED = "cartridge.invoked"
 """What tells the counts. Runs for such an event are not counted, or counting would go on for ever."""
@@ -108,7 +115,7 @@ class Turn(NamedTuple):
 class Result:
     """How an event's run ended. `kept` are the effects to commit, `owed` the calls; `skipped` says who was left out and why.
 
-    `unanswered` says which rules had no answer, and why.
+    `unanswered` says which rules had no answer, `struck` whose worker had to be ended, and why.
     """
 
     state: str = "applied"
@@ -120,6 +127,10 @@ class Result:
     skipped: dict[str, str] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
     disabled: dict[str, str] = field(default_factory=dict)
+    struck: dict[str, str] = field(default_factory=dict)
+
+
+Given = Callable[[Cartridge], tuple[CartridgeContext, Reads]]
 
 
 class Runs:
@@ -134,6 +145,7 @@ class Runs:
         invocations: dict[str, Invocations],
         budget_ns: int = BUDGET_NS,
         gate: Gate | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.gate = gate or Gate()
         self.plan = plan
@@ -142,14 +154,24 @@ class Runs:
         self._crumb = crumb
         self._invocations = invocations
         self._budget_ns = budget_ns
+        self._patience = patience or Patience()
+        self._counted: list[tuple[Cartridge, Ended]] = []
 
     def run(self, case: Case, overlay: Overlay, now: int) -> Result:
-        """Run an event from its top. Updates `case.notes`; raises only what is the platform's own fault."""
+        """Run an event from its top. Updates `case.notes`; raises what is the platform's own fault, and `Thinking` with nothing done."""
+        self._counted.clear()
+        result = self._run(case, overlay, now)
+        if case.record.type != INVOKED:
+            for cartridge, ended in self._counted:
+                self._count(cartridge, ended, case.record)
+        return result
+
+    def _run(self, case: Case, overlay: Overlay, now: int) -> Result:
         result, notes = Result(), case.notes
         notes.waits = []
         earlier: dict[str, bytes] = {}
         for level in case.route.levels:
-            turns = [self._turn(case, cartridge, overlay, earlier, now) for cartridge in self._who(case, level, result)]
+            turns = self._turns(case, self._who(case, level, result), partial(self._reads, case, overlay, earlier, now))
             self._failures(turns, case, result, now)
             self._calls(turns, case, result)
             if result.state in ("retry", "waiting"):
@@ -179,11 +201,42 @@ class Runs:
                 chosen.append(cartridge)
         return chosen
 
-    def _turn(self, case: Case, cartridge: Cartridge, overlay: Overlay, earlier: Mapping[str, bytes], now: int) -> Turn:
+    def _reads(
+        self, case: Case, overlay: Overlay, earlier: Mapping[str, bytes], now: int, cartridge: Cartridge
+    ) -> tuple[CartridgeContext, Reads]:
+        """What one run is given, fresh."""
         context = CartridgeContext(case.record, cartridge.rights, catalog=self.catalog, settings=cartridge.settings)
-        reads = Reads(
+        return context, Reads(
             case, cartridge, context, overlay, plan=self.plan, catalog=self.catalog, earlier=earlier, now=now, gate=self.gate
         )
+
+    def _turns(self, case: Case, chosen: list[Cartridge], given: Given) -> list[Turn]:
+        """The runs of one level. Those in workers are begun before those here run, and waited for after them."""
+        begun = {cartridge.id: self._begin(case, cartridge) for cartridge in chosen if cartridge.runs == "worker"}
+        turns: dict[str, Turn] = {}
+        waits: list[Wait] = []
+        for cartridge in sorted(chosen, key=lambda each: each.id in begun) if begun else chosen:
+            if cartridge.id not in begun:
+                turns[cartridge.id] = self._here(case, cartridge, *given(cartridge))
+                continue
+            turn = self._there(case, cartridge, begun[cartridge.id], given)
+            if isinstance(turn, Turn):
+                turns[cartridge.id] = turn
+            else:
+                waits.append(turn)
+        if waits:
+            raise Thinking(waits)
+        return [turns[cartridge.id] for cartridge in chosen]
+
+    def _begin(self, case: Case, cartridge: Cartridge) -> Run | None:
+        if self._modules.apart is None:
+            return None
+        attempt = (case.notes.attempts.get(cartridge.id, 0), case.notes.round)
+        defaults = self.catalog.entry(case.record.type).defaults
+        return self._modules.apart.begin(Job(cartridge, case.record, defaults, self.catalog, attempt))
+
+    def _here(self, case: Case, cartridge: Cartridge, context: CartridgeContext, reads: Reads) -> Turn:
+        """A run in this process."""
         event = case.event(self.catalog)
         place = Place(cartridge.rights.pipeline, cartridge.id, case.record.seq, cartridge.limit_s)
         try:
@@ -195,19 +248,35 @@ class Runs:
         context.close()
         if ended.how == "returned":
             ended = _checked(ended, event, context.outcome)
+        return self._turn(case, cartridge, ended, context, reads)
+
+    def _there(self, case: Case, cartridge: Cartridge, run: Run | None, given: Given) -> Turn | Wait:
+        """A run in a worker, as far as it has come."""
+        context, reads = given(cartridge)
+        if run is None:
+            nowhere = LoadFailed("it runs in a worker, and there are none here")
+            return self._turn(case, cartridge, Ended("raised", error=nowhere), context, reads)
+        if not run.still(answering(context, reads)):
+            context, reads = given(cartridge)
+        finished = self._patience.spend(run, answering(context, reads))
+        if finished is None:
+            return run.wait
+        return self._turn(case, cartridge, elsewhere(finished, context, case.event(self.catalog)), context, reads)
+
+    def _turn(self, case: Case, cartridge: Cartridge, ended: Ended, context: CartridgeContext, reads: Reads) -> Turn:
         kept = Kept(cartridge, context.outcome, "", None)
         if ended.how == "returned" and (context.outcome.states or context.outcome.timers):
             ended, kept = self._remembered(case, ended, kept, reads)
-        if case.record.type != INVOKED:
-            self._count(cartridge, ended, case.record)
+        self._counted.append((cartridge, ended))
         return Turn(cartridge, ended, kept, reads.owed)
 
     def _count(self, cartridge: Cartridge, ended: Ended, record: LogRow) -> None:
         counted = self._invocations.get(cartridge.id)
         if counted is None:
             counted = self._invocations[cartridge.id] = Invocations()
-        counted.count(ended, self._budget_ns, record.hops)
-        if ended.ns > self._budget_ns and counted.over == 1:
+        here = cartridge.runs == "in-process"
+        counted.count(ended, self._budget_ns if here else NO_BUDGET, record.hops)
+        if here and ended.ns > self._budget_ns and counted.over == 1:
             took, meant = ended.ns / 1e6, self._budget_ns / 1e6
             _log.info("%s took %.1f ms for e%d, and %g ms are meant", cartridge.rights.name, took, record.seq, meant)
 
@@ -234,7 +303,9 @@ class Runs:
                 continue
             name, reason = cartridge.id, hopeless or failure_text(ended.error or Mistake(hopeless))
             notes.attempts[name] = notes.attempts.get(name, 0) + 1
-            if cartridge.on_error == "suspend":
+            if isinstance(ended.error, Struck):
+                result.struck[name] = notes.dead[name] = str(ended.error)
+            elif cartridge.on_error == "suspend":
                 result.unanswered[name] = str(ended.error) if isinstance(ended.error, Unanswered) else reason
             elif cartridge.on_error == "skip":
                 result.skipped[name] = reason
@@ -309,7 +380,4 @@ def _checked(ended: Ended, event: Event, outcome: Outcome) -> Ended:
     if ended.value is None:
         outcome.verdict = "dropped"
         return ended
-    given = type(ended.value).__name__
-    what = "another event" if isinstance(ended.value, Event) else f"a {given}"
-    mistake = Mistake(f"it returned {what}: return the event that came in, or None; new events are made with context.emit")
-    return Ended("raised", error=mistake, ns=ended.ns)
+    return Ended("raised", error=wrong_return(ended.value), ns=ended.ns)
