@@ -287,8 +287,7 @@ class Tables:
 
     def _install(self, operations: Operations) -> None:
         for digest, body in operations.packages:
-            if digest not in self.packages.rows:
-                self.packages.put(digest, body)
+            self.packages.put(digest, body)
         for row in operations.installed:
             for other in list(self.installed.rows.values()) if row.active else ():
                 if other.active and (other.place, other.id) == (row.place, row.id):

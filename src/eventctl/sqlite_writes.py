@@ -95,7 +95,7 @@ _DECIDED = (
     f"UPDATE decision SET {', '.join(f'{name} = ?{n}' for n, name in enumerate(DecisionRow._fields, 1) if n > 2)}"
     f" WHERE number = ?1 AND call = ?2 AND ver = ?{DecisionRow._fields.index('ver') + 1} - 1"
 )
-_PACKAGE = "INSERT INTO package VALUES (?,?) ON CONFLICT (digest) DO NOTHING"
+_PACKAGE = "INSERT INTO package VALUES (?,?) ON CONFLICT (digest) DO UPDATE SET body = excluded.body"
 _INACTIVE = "UPDATE installed SET active = 0 WHERE place = ? AND id = ? AND active = 1"
 _INSTALLED = "INSERT OR REPLACE INTO installed VALUES (?,?,?,?,?,?,?,?,?,?)"
 _UNINSTALLED = "DELETE FROM installed WHERE place = ? AND id = ? AND digest = ?"

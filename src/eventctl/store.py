@@ -131,7 +131,7 @@ class Operations:
     `snoozes` keep a longer snooze that is there; `unsnoozed` ends all that these silences or rules made.
     `decisions` with `ver` 1 are new, and one whose `call` is there already changes nothing; after them come the others, which carry a
     raised `ver` as `changed` does.
-    `packages` are (digest, body), kept once; `installed` rows replace those of the same (place, id, digest), and an active one makes
+    `packages` are (digest, body), kept once, the newest; `installed` rows replace those of the same (place, id, digest), and an active one makes
     the others of its (place, id) inactive; `uninstalled` are (place, id, digest), gone for good.
     `exceptions` replace, `cleared` removes (pipeline, seq); `feed` is (seq, type, why), `annotations` (seq, slot, value),
     `rejects` (channel, at, reason, raw).

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from eventctl.cli import ids
+from eventctl.cli import ids, versions
 from eventctl.cli.backtest import backtest
 from eventctl.cli.cartridgetest import cartridge_test
+from eventctl.cli.install import install
 from eventctl.cli.params import PATTERN
+from eventctl.cli.promote import promote
+from eventctl.cli.remove import remove
 from eventctl.cli.render import Cell, Screen, count, document, json_text, listing
+from eventctl.cli.rollback import rollback
 from eventctl.cli.session import Lister, Session, json_option
+from eventctl.cli.trust import trust
 from eventctl.errors import Conflict, Misconfigured, NotFound, Problem, UsageError
-from eventctl.store import LOG_PIPELINE, Unit
+from eventctl.store import LOG_PIPELINE, InstalledRow, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from eventctl.plugins import Plugins
 
 MISCONFIGURED = 78
+MANIFEST = "cartridge.toml"
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip", ".whl")
 
 TEMPLATE = '''\
 # /// cartridge
@@ -75,6 +82,7 @@ class Looked(NamedTuple):
     composed: Composition
     problems: list[Problem]
     faults: list[Standing]
+    rows: list[InstalledRow]
 
 
 @click.group(cls=Lister)
@@ -82,23 +90,28 @@ def cartridge() -> None:
     """The steps that events go through: of domains, of members, and from the library. Nothing here executes them."""
 
 
-cartridge.add_command(backtest)
-cartridge.add_command(cartridge_test)
+for command in (backtest, cartridge_test, install, promote, remove, rollback, trust):
+    cartridge.add_command(command)
 
 
 @cartridge.command("list", short_help="List cartridges and where they run.")
+@click.option("--versions", "all_versions", is_flag=True, help="Every version that was installed, active or kept.")
 @json_option
 @click.pass_obj
-def list_(session: Session, /, as_json: bool) -> None:
+def list_(session: Session, /, all_versions: bool, as_json: bool) -> None:
     """List every cartridge of the workspace and of plugins, and the pipelines that it runs in; `show` says all of one.
 
     \b
     eventctl cartridge list
+    eventctl cartridge list --versions
     """
     looked = _look(session)
+    if all_versions:
+        versions.show(Screen(session), looked.rows, as_json=as_json)
+        return
     runs = _runs(looked.composed)
     if as_json:
-        items = [{**_form(found, runs.get(found.path, [])), "broken": _broken(looked, found) or None} for found in looked.found]
+        items = [_item(looked, found, runs.get(found.path, [])) for found in looked.found]
         listing(items, problems=[problem._asdict() for problem in looked.problems])
         return
     screen, suspended = Screen(session), {fault.path for fault in looked.faults if fault.suspended}
@@ -126,25 +139,32 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
     """
     from eventctl.cli import cartridgecard
 
-    card = _card(_look(session), given)
+    looked = _look(session)
+    card = _card(looked, given)
     if as_json:
-        document(cartridgecard.form(card))
+        document({**cartridgecard.form(card), **versions.of(looked.rows, card.unit.path, card.unit)})
     else:
-        cartridgecard.show(Screen(session), card)
+        cartridgecard.show(Screen(session), card, versions.fields(looked.rows, card.unit.path))
 
 
 @cartridge.command(short_help="Read cartridges and name every mistake.")
-@click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[PATH]")
+@click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[SOURCE]")
 @json_option
 @click.pass_obj
 def check(session: Session, /, path: Path | None, as_json: bool) -> None:
-    """Read the cartridge at PATH, or all of the workspace, without executing anything. Ends with 78 when one has a mistake.
+    """Read the cartridge at SOURCE, or all of the workspace, without executing anything. Ends with 78 when one has a mistake.
+
+    SOURCE is a file or a folder, or what `cartridge install` takes: an archive, or pip:NAME.
 
     \b
     eventctl cartridge check
     eventctl cartridge check cartridges/threshold.py
+    eventctl cartridge check deploy-watch-1.2.0.tar.gz
     """
-    problems = _look(session).problems if path is None else _mistakes(path) or _in_place(session, path)
+    if (path is not None and str(path).endswith(ARCHIVES)) or str(path).startswith("pip:"):
+        problems = _packed(session, str(path))
+    else:
+        problems = _look(session).problems if path is None else _mistakes(path) or _in_place(session, path)
     wrong = [problem for problem in problems if not problem.warning]
     if as_json:
         listing([problem._asdict() for problem in problems], ok=not wrong)
@@ -248,24 +268,24 @@ def _write(target: Path, text: str) -> None:
 
 
 def _look(session: Session) -> Looked:
-    from eventctl import composition, discovery
+    from eventctl import composition
     from eventctl.cli.wiring import house_of
     from eventctl.dag.faults import standing
 
     house = house_of(session)
     settings, problems = house.settings()
+    rows: list[InstalledRow] = []
     try:
         with session.reading() as store:
-            known, faults = store.units(), standing(store)
+            scan, faults, rows = house.scan(store), standing(store), store.installed()
     except NotFound:
-        known, faults = {}, []
-    scan = discovery.scan(house.paths.root, known)
+        scan, faults = house.scan(), []
     found = [*scan.found, *_plugged(house.plugins)]
     catalog, more = house.catalog()
     composed = composition.compose(scan, catalog, enable=settings.enable, plugged=house.plugins.cartridges)
     enabling = [problem for problem in problems if "enable" in problem.where]
     of_types = [problem for problem in more if problem.where.startswith("company/")]
-    return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])), faults)
+    return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])), faults, rows)
 
 
 def _plugged(plugins: Plugins) -> Iterator[Found]:
@@ -320,6 +340,18 @@ def _mistakes(path: Path, shown: str = "") -> list[Problem]:
     return warnings(manifest.MANIFEST, read, shown or str(path))
 
 
+def _packed(session: Session, source: str) -> list[Problem]:
+    """What is wrong with a package, as `cartridge install` would say it."""
+    from eventctl.obeyed import warnings
+    from eventctl.staging import stage
+
+    try:
+        staged = stage(source, env=session.env)
+    except Misconfigured as wrong:
+        return list(wrong.problems)
+    return warnings(MANIFEST, staged.package.manifest, source)
+
+
 def _in_place(session: Session, path: Path) -> list[Problem]:
     """What only the workspace can say about one of its cartridges: types that nobody declares, what its owner may not do."""
     try:
@@ -337,6 +369,11 @@ def _runs(composed: Composition) -> dict[str, list[str]]:
         for each in plan:
             runs.setdefault(each.unit, []).append(name)
     return runs
+
+
+def _item(looked: Looked, found: Found, runs: list[str]) -> dict[str, Any]:
+    came = versions.of(looked.rows, found.path, looked.units.get(found.path))
+    return {**_form(found, runs), **came, "broken": _broken(looked, found) or None}
 
 
 def _form(found: Found, runs: list[str]) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def form(card: Card) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(screen: Screen, card: Card) -> None:
-    """Print the card."""
+def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) -> None:
+    """Print the card; `more` says where it came from."""
     given = card.manifest
     screen.title(f"{given.id}  {given.version}")
     screen.sentence(given.summary)
@@ -75,7 +75,7 @@ def show(screen: Screen, card: Card) -> None:
     )
     screen.fields(
         [
-            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit, card.faults)), ("runs in", runs or "nothing"),
+            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit, card.faults)), ("runs in", runs or "nothing"), *more,
             *_rule_fields(given), ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
             ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
             ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error if given.rule is None else ""),

@@ -133,9 +133,9 @@ class DecisionSuite:
 class InstalledSuite:
     """Packages and the versions that are installed; `store` is an empty one."""
 
-    def test_a_package_is_kept_once_under_its_digest(self, store: Store) -> None:
-        store.commit(Operations(packages=[("d1", b"\x00files"), ("d2", b"")]))
-        store.commit(Operations(packages=[("d1", b"others")]))
+    def test_a_package_is_kept_once_under_its_digest_and_mended_by_the_next(self, store: Store) -> None:
+        store.commit(Operations(packages=[("d1", b"\x00damaged"), ("d2", b"")]))
+        store.commit(Operations(packages=[("d1", b"\x00files")]))
         assert (b"\x00files", b"", None) == (store.package("d1"), store.package("d2"), store.package("d3"))
 
     def test_versions_are_listed_by_place_id_and_time(self, store: Store) -> None:
