@@ -23,7 +23,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
         "__init__", "announce", "answers", "archives", "autonomy", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "forms", "gathered", "helpdesk", "ids", "inference", "inspection", "lines", "lint",
         "lives", "lookalikes", "manifest", "notification", "obeyed", "occurrence", "offers", "package", "patterns", "position", "principal", "recurring", "reasons", "regular", "rows", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
-        "text", "times", "untar", "unzip", "views",
+        "text", "times", "tomledit", "untar", "unzip", "views",
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins", "programs"),
     "2 memory": (
@@ -36,7 +36,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "4 running": (
         "agents", "app", "appendserver", "breadcrumb", "carrying", "client", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "lifecycle", "outbox", "pipsource", "reload",
-        "trial", "backtest", "beginning", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "service", "staging", "starter", "strikes", "supervisor", "units", "whyasked", "workspace",
+        "trial", "backtest", "beginning", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "service", "staging", "starter", "confinement", "strikes", "supervisor", "worker", "worker_process", "workerlink", "workerrun", "workers", "units", "whyasked", "workspace",
     ),
     "5 faces": ("__main__", "cli", "demo", "testing"),
 }  # fmt: skip

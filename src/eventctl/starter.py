@@ -8,49 +8,35 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 import orjson
 
 import eventctl
-from eventctl import workspace
+from eventctl import beginning, workspace
+from eventctl.beginning import Person, Wish
+from eventctl.errors import Misconfigured
 from eventctl.workspace import Paths
 
 SHIPPED = ("company", "cartridges", "personal", "helpdesk")
 RECORD = "shipped.json"
+DOMAINS, MEMBERS = "company/domains", "personal"
 
-TEMPLATE = """\
-# The settings of {name}. `eventctl config check` says what is wrong here, `eventctl config show` what holds.
-# A JSON Schema of this file, for your editor: `eventctl config schema`.
-
-[members.{member}]
-role = "admin"
-
-# Who is believed: permissive believes everybody, standard flags sources that it does not know, strict holds them.
-[trust]
-strictness = "standard"
-# rules = [{{ source = "cron-*", channel = "cli", verdict = "accept" }}]
-
-# What people outside say is hostile until shown otherwise.
-[trust.domains]
-customer-relations = "strict"
-
-# How long the log keeps events. What people still have to look at stays.
-[retention]
-events = "90d"
-
-# Library cartridges (see cartridges/) that run for the whole workspace.
-# [enable]
-# threshold = {{ types = "job.failed", count = 5, window = "1h" }}
-"""
+_SPOKEN_OF = re.compile(r"\bdomain\.([a-z0-9][a-z0-9_-]*)\.")
 
 
 @dataclass(slots=True)
 class Made:
-    """What `make` did; paths are relative to the root."""
+    """What `make` did; paths are relative to the root.
+
+    `members` are new; `settings` says what was added to settings that were there, `kept` what stayed though something else was wished
+    for.
+    """
 
     root: Path
     member: str
@@ -59,23 +45,92 @@ class Made:
     updated: list[str] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    members: list[Person] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
 
 
-def make(root: Path, *, name: str, member: str, i_know: bool = False) -> Made:
-    """Make or complete the workspace in `root`. `i_know` allows a network file system.
+def make(root: Path, *, name: str, member: str, i_know: bool = False, wish: Wish | None = None) -> Made:
+    """Make or complete the workspace in `root`, with what is wished for. `i_know` allows a network file system.
 
-    Raises `Misconfigured` on a network file system, `OSError` where it may not write.
+    `member` is who asks: the admin of a new workspace, unless the wish names another. Raises `Misconfigured` on a network file
+    system, or where settings cannot be added to, `OSError` where it may not write.
     """
+    wish = wish or Wish()
     root.mkdir(parents=True, exist_ok=True)
     paths = Paths(root.resolve())
     made = Made(paths.root, identifier(member) or "me", new_workspace=not paths.config.exists())
     workspace.prepare(paths, i_know=i_know)
+    chosen, asked = _domains(paths, made, wish)
     if made.new_workspace:
-        settings = TEMPLATE.format(name=identifier(name) or "workspace", member=made.member)
-        _write(paths.config, settings.encode())
-    _copy_shipped(paths, made)
+        wish = _peopled(wish, made.member)
+        text = beginning.first(identifier(name) or "workspace", wish, chosen)
+        _write(paths.config, text.encode())
+        made.members = list(wish.members)
+    elif wish != Wish():
+        text = _text(paths.config)
+        known = beginning.members(text)
+        done = beginning.added(text, wish, paths.config.name, new_domains=asked)
+        made.settings, made.kept = done.new, done.kept
+        if done.text != text:
+            _write(paths.config, done.text.encode())
+        made.members = [person for person in wish.members if person.name not in known]
+    _copy_shipped(paths, made, frozenset(chosen), frozenset(asked))
+    _write_own(paths, made, asked)
     _open_store(paths)
     return made
+
+
+def _text(config: Path) -> str:
+    """A file as it is, with the ends of its lines. Raises `Misconfigured`."""
+    try:
+        return config.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise Misconfigured("is no text in UTF-8", where=config.name) from error
+
+
+def shipped_domains() -> dict[str, str]:
+    """The domains that are shipped, each with its summary."""
+    folder = content() / DOMAINS
+    files = sorted(folder.glob("*/domain.toml")) if "company" in SHIPPED else []
+    return {file.parent.name: str(tomllib.loads(file.read_text("utf-8")).get("summary", "")) for file in files}
+
+
+def _peopled(wish: Wish, member: str) -> Wish:
+    """The wish with an admin: who asks, where it names none."""
+    if any(person.role == "admin" for person in wish.members):
+        return wish
+    others = tuple(person for person in wish.members if person.name != member)
+    return replace(wish, members=(Person(member, "admin"), *others))
+
+
+def _domains(paths: Paths, made: Made, wish: Wish) -> tuple[list[str], list[str]]:
+    """The domains that this workspace has from now on, and those of them that are new to it because they were asked for."""
+    shipped, folder = list(shipped_domains()), paths.root / DOMAINS
+    there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    known = {path.split("/")[2] for path in _recorded(paths) if path.startswith(f"{DOMAINS}/")}
+    if made.new_workspace or not (there or known):
+        usual = shipped if wish.domains is None else []
+        standing = list(there)
+    else:
+        usual = []
+        standing = [*there, *sorted(known.difference(there))]
+    chosen = list(dict.fromkeys([*standing, *usual, *(wish.domains or ())]))
+    return chosen, [name for name in wish.domains or () if name not in there]
+
+
+def _write_own(paths: Paths, made: Made, asked: Iterable[str]) -> None:
+    """Files that nobody ships: of members who are new here, and of domains that are the workspace's own."""
+    files = {f"{MEMBERS}/{person.name}/member.toml": beginning.member_file(person.name) for person in made.members}
+    shipped = shipped_domains()
+    for domain in asked:
+        if domain not in shipped:
+            files |= {f"{DOMAINS}/{domain}/{name}": text for name, text in beginning.domain_files(domain).items()}
+    for relative, text in files.items():
+        target = paths.root / relative
+        if not target.exists():
+            _write(target, text.encode())
+            made.added.append(relative)
 
 
 def identifier(text: str) -> str:
@@ -90,17 +145,18 @@ def content() -> Path:
     return packed if packed.is_dir() else package.parent.parent
 
 
-def _copy_shipped(paths: Paths, made: Made) -> None:
+def _copy_shipped(paths: Paths, made: Made, chosen: frozenset[str], asked: frozenset[str]) -> None:
     record = paths.state_dir / RECORD
     source = content()
     if source.resolve() == paths.root:
         return  # the repository is a workspace itself, and has all of it
-    known: dict[str, str] = orjson.loads(record.read_bytes()) if record.exists() else {}
-    for relative in _shipped_files(source):
+    known = _recorded(paths)
+    for relative in _shipped_files(source, chosen):
         data = (source / relative).read_bytes()
         target = paths.root / relative
         now = _hash(target.read_bytes()) if target.is_file() else None
-        before, wanted = known.get(relative), _hash(data)
+        again = _domain(relative) in asked  # its folder is gone, and it is wanted back
+        before, wanted = None if again else known.get(relative), _hash(data)
         if now == wanted:
             known[relative] = wanted
         elif now is None and before is not None:
@@ -114,12 +170,35 @@ def _copy_shipped(paths: Paths, made: Made) -> None:
     _write(record, orjson.dumps(known, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2), 0o600)
 
 
-def _shipped_files(source: Path) -> Iterator[str]:
+def _recorded(paths: Paths) -> dict[str, str]:
+    record = paths.state_dir / RECORD
+    known: dict[str, str] = orjson.loads(record.read_bytes()) if record.exists() else {}
+    return known
+
+
+def _shipped_files(source: Path, chosen: frozenset[str]) -> Iterator[str]:
+    """What is shipped of these domains and of no others, relative to where it stands."""
+    others = set(shipped_domains()) - chosen
     for top in SHIPPED:
         for path in sorted((source / top).rglob("*")):
             parts = path.relative_to(source).parts
-            if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
-                yield "/".join(parts)
+            if not path.is_file() or any(part == "__pycache__" or part.startswith(".") for part in parts):
+                continue
+            relative = "/".join(parts)
+            if _domain(relative) not in others and not (top == MEMBERS and _about(source / top / parts[1]) & others):
+                yield relative
+
+
+def _domain(relative: str) -> str:
+    """The domain that a file belongs to, or nothing."""
+    return relative.split("/")[2] if relative.startswith(f"{DOMAINS}/") and relative.count("/") > 2 else ""
+
+
+@cache
+def _about(folder: Path) -> frozenset[str]:
+    """The domains that the files of a member speak of: without them they would have nothing to say."""
+    files = [path for path in folder.rglob("*") if path.suffix in (".py", ".toml")] if folder.is_dir() else []
+    return frozenset(name for file in files for name in _SPOKEN_OF.findall(file.read_text("utf-8")))
 
 
 def _write(target: Path, data: bytes, mode: int | None = None) -> None:

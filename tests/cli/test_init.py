@@ -82,3 +82,101 @@ def test_names_become_keys_that_can_be_typed(text, expected):
 def test_the_way_into_a_folder_with_a_blank_can_be_pasted(tmp_path, env):
     told = CliRunner().invoke(cli, ["init", str(tmp_path / "my work")], obj=Session(env=env)).stdout
     assert f"cd '{tmp_path}/my work'" in told
+
+
+@pytest.fixture
+def four(tmp_path, monkeypatch):
+    """Two domains that are shipped."""
+    root = tmp_path / "shipped"
+    for name in ("marketing", "customer-relations"):
+        (root / "company/domains" / name).mkdir(parents=True)
+        (root / "company/domains" / name / "domain.toml").write_text(f'summary = "About {name}: and more."\n')
+    monkeypatch.setattr(starter, "SHIPPED", ("company",))
+    monkeypatch.setattr(starter, "content", lambda: root)
+    return root
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setattr("eventctl.cli.init._terminal", lambda: True)
+
+
+def started(env, *words, given=""):
+    return CliRunner().invoke(cli, ["init", *words], obj=Session(env=env), input=given)
+
+
+def test_on_a_terminal_enter_takes_the_default_of_every_question(tmp_path, env, four, terminal, snapshot):
+    done = started(env, str(tmp_path / "asked"), "--name", "test", given="\n\n\n\n\n")
+    snapshot(done.stdout)
+    started(env, str(tmp_path / "unasked"), "--name", "test", "--yes")
+    texts = [(tmp_path / name / "eventctl.toml").read_text() for name in ("asked", "unasked")]
+    assert texts[0] == texts[1]
+
+
+def test_a_wrong_answer_is_asked_again_and_says_why(tmp_path, env, four, terminal, snapshot):
+    given = "marketng\nmarketing finance\nAda!\nada\nbob:boss\nbob:member:marketing\n\nL9\nL2\n"
+    done = started(env, str(tmp_path / "asked"), "--name", "test", given=given)
+    snapshot(done.stdout + done.stderr)
+    assert 0 == done.exit_code
+    snapshot((tmp_path / "asked" / "eventctl.toml").read_text(), "settings")
+
+
+def test_what_flags_say_is_not_asked_about(tmp_path, env, four, terminal):
+    words = ["--domain", "marketing", "--member", "bob", "--level", "L2"]
+    done = started(env, str(tmp_path / "asked"), *words)
+    assert 0 == done.exit_code
+    assert "[" not in done.stdout
+    assert ["ada", "bob"] == sorted(path.name for path in (tmp_path / "asked/personal").iterdir())
+
+
+def test_a_dialogue_that_is_broken_off_has_written_nothing(tmp_path, env, four, terminal):
+    done = started(env, str(tmp_path / "asked"), given="marketing\nada\n")
+    assert 130 == done.exit_code
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_workspace_that_is_there_is_asked_nothing(tmp_path, env, four, terminal):
+    started(env, str(tmp_path / "there"), "--yes")
+    done = started(env, str(tmp_path / "there"))
+    assert (0, "This workspace is complete") == (done.exit_code, done.stdout[:26])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--member", "bob:boss"], "a role is admin or member"),
+        (["--level", "L7"], "a level is L1, L2 or L3"),
+        (["--domain", "../x"], "lower-case letters"),
+        (["--domain", "marketng"], "did you mean marketing"),
+        (["--member", "bob", "--member", "bob:admin"], "said twice about bob"),
+        (["--level", "L1", "--level", "L2"], "said twice"),
+    ],
+)
+def test_flags_that_make_no_sense_are_wrong_usage_and_nothing_is_written(tmp_path, env, four, words, said):
+    done = started(env, str(tmp_path / "new"), *words)
+    assert 2 == done.exit_code
+    assert said in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["--member", "eve"], ["--domain", "finance"], ["--level", "L1"], ["--level", "finance=L1"]], ids=" ".join
+)
+def test_what_flags_add_to_a_workspace_is_an_admins_to_add(tmp_path, env, four, words):
+    root = tmp_path / "work"
+    started(env, str(root), "--member", "ada:admin", "--member", "bob", "--level", "L2")
+    before = (root / "eventctl.toml").read_bytes()
+    assert 5 == started({**env, "EVENTCTL_MEMBER": "bob"}, str(root), *words).exit_code
+    assert before == (root / "eventctl.toml").read_bytes()
+    assert not (root / "company/domains/finance").exists()
+
+
+def test_a_second_run_adds_what_flags_name_and_says_what_it_left_alone(tmp_path, env, four, snapshot):
+    root = tmp_path / "work"
+    started(env, str(root), "--domain", "marketing")
+    done = started(
+        env, str(root), "--domain", "customer-relations", "--member", "ada:member", "--member", "eve", "--level", "L1"
+    )
+    snapshot(done.stdout + done.stderr)
+    again = started(env, str(root), "--domain", "customer-relations", "--member", "eve", "--json")
+    assert ([], [], []) == tuple(json.loads(again.stdout)[name] for name in ("added", "settings", "kept"))
