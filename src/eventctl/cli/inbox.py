@@ -10,13 +10,16 @@ import click
 
 from eventctl import whyshaped
 from eventctl.cli import forms, ids, moving
+from eventctl.cli.act import act
 from eventctl.cli.params import DURATION, LEVEL, LEVEL_NAMES, MOMENT, PATTERN
 from eventctl.cli.render import Cell, Screen, count, document, listing, local, utc
 from eventctl.cli.session import Lister, Session, Verb, json_option
 from eventctl.cli.shortid import notification
 from eventctl.cli.who import audience, eyes
 from eventctl.cli.who import lease as configured_lease
+from eventctl.declared import META, Declared
 from eventctl.notification import Notification
+from eventctl.offers import Offer, offers
 from eventctl.store import LOG_PIPELINE, LogRow, Store
 from eventctl.times import ago
 from eventctl.views import InboxFilter, InboxItem, InboxPage
@@ -112,16 +115,21 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
         life = store.views.life(row.id)
         seen = store.views.member_views(row.id)
         noted = store.views.trace(row.seq) if row.silenced_by is not None else None
+        offered = _offered(store, row)
     quiet = whyshaped.quiet(row, noted.annotations if noted else {}, session.now(), local)
     views = {view.member: {"seen": view.seen >= row.news, "snoozed_until": utc(view.snooze_until)} for view in seen}
     if as_json:
-        document({**forms.notification(row), "members": views, "history": [forms.record(each) for each in life]})
+        document({**forms.notification(row), "members": views, "actions": [each._asdict() for each in offered], "history": [forms.record(each) for each in life]})
         return
     screen = Screen(session)
     screen.title(row.title)
     screen.fields(_fields(screen, row, [name for name, view in views.items() if view["seen"]], quiet), indent=2)
     screen.line()
     screen.table(("id", "time", "what", "by", ""), [_step(each) for each in life])
+    if offered:
+        screen.line()
+        screen.table(("action", "", "emits"), [(each.name, each.summary, each.emits) for each in offered])
+        screen.say(f"take one: `eventctl inbox act n{row.id} ACTION`")
     screen.say(f"why it is here: `eventctl why n{row.id}`")
 
 
@@ -259,6 +267,9 @@ def unarchive(session: Session, /, given: tuple[str, ...], as_json: bool) -> Non
     moving.move(session, "unarchive", given, as_json, said="back in the inbox")
 
 
+inbox.add_command(act)
+
+
 class _Rest(NamedTuple):
     """What a page does not show: resolved and silenced ones that fit, and, when it is empty, events that nobody has worked on."""
 
@@ -341,6 +352,12 @@ def _state(row: Notification, snooze_until: int | None, now: int) -> str:
 
 def _silenced(by: str, until: int, now: int) -> str:
     return f"in {by}" if by.startswith("n") else f"silenced by {by.removeprefix('rule:')}, back {ago(until, now)}"
+
+
+def _offered(store: Store, row: Notification) -> list[Offer]:
+    """What may be done about it: as the pipelines knew the types, for the catalog costs a quarter second."""
+    newest, declared = store.views.record(row.seq), Declared.read(store.meta(META) or '{"types": {}, "keys": {}}')
+    return offers(declared.actions(newest.type), newest) if newest and row.archived_at is None else []
 
 
 def _fields(screen: Screen, row: Notification, seen_by: list[str], quiet: list[str]) -> list[tuple[str, object]]:
