@@ -10,7 +10,7 @@ import pytest
 
 from eventctl import settings, workspace
 from eventctl.lives import DEFAULT_AGEING
-from eventctl.settings import Settings
+from eventctl.settings import AutonomySettings, Settings
 from eventctl.shapes import written_duration
 from eventctl.suggest import parse_toml
 from eventctl.times import DAY, FOREVER, HOUR, MINUTE, SECOND
@@ -309,4 +309,23 @@ def test_a_settings_file_that_is_no_regular_file_is_named_and_not_waited_for(tmp
     make(tmp_path / "eventctl.toml")
     paths = workspace.at(tmp_path)
     given, problems = settings.load(paths.config)
-    assert (Settings(), ["cannot be read: it is no regular file"]) == (given, [found.what for found in problems])
+    expected = Settings(autonomy=AutonomySettings(default="L1"))
+    assert (expected, ["cannot be read: it is no regular file"]) == (given, [found.what for found in problems])
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "level"),
+    [
+        ("", {}, "L3"),
+        ('[inbox]\nlease = "soon"', {}, "L3"),
+        ("[autonomy", {}, "L1"),
+        ('[autonomy]\ndefault = "l1"', {}, "L1"),
+        ('[autonomy.types]\n"deploy.**" = "l1"', {}, "L1"),
+        ('[autonomy]\ndefault = "L2"\nwindow = "soon"', {"EVENTCTL_INBOX__LEASE": "5m"}, "L1"),
+        ("", {"EVENTCTL_AUTONOMY__DEFAULT": "l1"}, "L1"),
+        ("", {"EVENTCTL_AUTONOMY__DEFAULT": "L2"}, "L2"),
+    ],
+)
+def test_what_may_act_is_held_where_nobody_can_read_it(tmp_path, text, env, level):
+    (tmp_path / "eventctl.toml").write_text(text)
+    assert level == settings.load(tmp_path / "eventctl.toml", env)[0].autonomy.default

@@ -1,7 +1,7 @@
 """The settings of a workspace: `eventctl.toml`, with `EVENTCTL_SECTION__KEY` over it.
 
-Mistakes do not stop a workspace: each is reported with its key, and what is mistaken falls back to its default. What this
-version does not obey is reported too, as a warning.
+Mistakes do not stop a workspace: each is reported with its key, and what is mistaken falls back to its default, but for
+`autonomy`, which holds what nobody could read. What this version does not obey is reported too, as a warning.
 """
 
 from __future__ import annotations
@@ -211,12 +211,16 @@ class CorrelationSettings(Written):
 
 
 class RunnerSettings(Written):
-    """How the runner works. In-process code has `in_process_budget` per event; past `hang_deadline` it counts as hung."""
+    """How the runner works. In-process code has `in_process_budget` per event; past `hang_deadline` it counts as hung.
+
+    After `promote_after` runs a member's or a domain's cartridge is suggested to more people, once; 0 is for never.
+    """
 
     in_process_budget: Duration = 5 * times.MILLISECOND
     hang_deadline: Duration = 2 * times.SECOND
     enrichment_budget: Duration = 50 * times.MILLISECOND
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    promote_after: Annotated[int, Field(ge=0)] = 1_000
 
 
 class PluginsSettings(Written):
@@ -293,7 +297,16 @@ def _read(path: Path, env: Mapping[str, str], where: str) -> _Read:
     for name in sorted(env):
         if name.startswith(ENV_PREFIX) and "__" in name:
             read = _with_variable(read, name, env[name])
-    return read
+    return _closed(read, where)
+
+
+def _closed(read: _Read, where: str) -> _Read:
+    """What may act is the one thing that does not fall back to its default when it is mistaken: it is held, or it was not worth writing."""
+    spoilt = (at(where, ("autonomy",)), f"{ENV_PREFIX}AUTONOMY")
+    if not any(each.where == where or each.where.startswith(spoilt) for each in read.problems if not each.warning):
+        return read
+    held = read.settings.autonomy.model_copy(update={"default": "L1"})
+    return read._replace(settings=read.settings.model_copy(update={"autonomy": held}))
 
 
 def _unobeyed(read: _Read, file: str) -> Iterator[Problem]:
