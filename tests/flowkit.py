@@ -52,7 +52,7 @@ def cartridge(name: str, process: Any, consumes: Sequence[str] = ("shop.**",), *
         calls=tuple(more.pop("calls", ("ask", "tell"))),
         audiences=tuple(more.pop("audiences", ("workspace", "member:*"))),
     )
-    return Cartridge(rights, tuple(consumes), Code(process=process), unit=f"cartridges/{name}.py", **more)
+    return Cartridge(rights, tuple(consumes), Code(process=process), unit=more.pop("unit", f"cartridges/{name}.py"), **more)
 
 
 def plan(*cartridges: Cartridge, after: dict[str, Sequence[str]] | None = None, pipeline: str = PIPELINE) -> Plan:

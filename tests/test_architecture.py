@@ -23,7 +23,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
         "__init__", "announce", "answers", "archives", "autonomy", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "forms", "gathered", "helpdesk", "ids", "inference", "inspection", "lines", "lint",
         "lives", "lookalikes", "manifest", "notification", "obeyed", "occurrence", "offers", "package", "patterns", "position", "principal", "recurring", "reasons", "regular", "rows", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
-        "text", "times", "tomledit", "untar", "unzip", "views",
+        "text", "times", "totals", "tomledit", "untar", "unzip", "views",
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins", "programs"),
     "2 memory": (

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from eventctl.catalog import Catalog
 from eventctl.context import Rights
@@ -21,19 +22,23 @@ from eventctl.discovery import CARTRIDGES, DOMAINS, GONE, Found, Scan
 from eventctl.discovery import MEMBERS as MEMBERS_IN
 from eventctl.errors import Misconfigured, Problem
 from eventctl.graph import Graph, Node, build, owning
+from eventctl.kept import Kept
 from eventctl.lines import with_lines
 from eventctl.manifest import MANIFEST, check_settings, from_mapping
 from eventctl.modules import Code, LoadFailed, Modules
 from eventctl.obeyed import warnings
 from eventctl.patterns import matches
-from eventctl.plan import Cartridge, Plan
+from eventctl.plan import Cartridge, Plan, Tier
 from eventctl.rulecheck import RuleCheck
 from eventctl.ruling import Shared, process_of, slots
+from eventctl.store import Unit
 from eventctl.suggest import did_you_mean
 from eventctl.system.rulings import Shaper
 from eventctl.trampoline import Crumb, Place
 
 WORKSPACE, MEMBERS = "workspace", "members"
+SHELVES = (f"{CARTRIDGES}/", "plugin:", "installed:library/")
+"""How the paths of library cartridges begin: files, plugins, what was installed."""
 
 
 @dataclass(slots=True)
@@ -60,6 +65,26 @@ class _Place:
     domain: str = ""
 
 
+class Outcome(NamedTuple):
+    """What became of one cartridge in one place: it stands as a node, or it shapes, or it has a mistake and is neither."""
+
+    problems: Sequence[Problem]
+    standing: tuple[Node, Cartridge] | None = None
+    shaper: Shaper | None = None
+
+
+class Before(NamedTuple):
+    """What compositions of one workspace share: outcomes, and the facts that its rules ask about in turn."""
+
+    outcomes: Kept[Outcome]
+    facts: Shared
+
+    @classmethod
+    def empty(cls) -> Before:
+        """Nothing has been composed yet."""
+        return cls(Kept(), Shared())
+
+
 @dataclass(slots=True)
 class _Members:
     """The cartridges of one pipeline that have no mistake of their own, and the ids of those that have one."""
@@ -74,9 +99,13 @@ def compose(
     *,
     enable: Mapping[str, Mapping[str, Any]] | None = None,
     plugged: Iterable[tuple[str, CartridgeSpec]] = (),
+    before: Before | None = None,
 ) -> Composition:
-    """The plans of a workspace. `enable` is that section of its settings, `plugged` the cartridges of plugins."""
-    composing = _Composing(scan, catalog, enable or {})
+    """The plans of a workspace. `enable` is that section of its settings, `plugged` the cartridges of plugins.
+
+    With `before`, what has not changed since the composition before is taken over from it.
+    """
+    composing = _Composing(scan, catalog, enable or {}, before or Before.empty())
     composing.plug(plugged)
     return composing.compose()
 
@@ -88,20 +117,20 @@ def emptied(scan: Scan, pipelines: Iterable[str]) -> dict[str, Plan]:
     whose cartridges are gone, or were never right, stands still and keeps what it has not read.
     """
     off = [unit.path for unit in scan.units.values() if unit.state != "active" and unit.reason != GONE]
-    shared = any(path.startswith((f"{CARTRIDGES}/", "plugin:")) for path in off)
+    shared = any(path.startswith(SHELVES) for path in off)
     places = {WORKSPACE} if shared else set()
-    places |= {MEMBERS for path in off if path.startswith(f"{MEMBERS_IN}/")}
+    places |= {MEMBERS for path in off if path.startswith((f"{MEMBERS_IN}/", "installed:member:"))}
     borrowing = {found.owner for found in scan.found if found.scope == "domain"} if shared else set()
     places |= {
         f"domain:{domain.name}"
         for domain in scan.domains
-        if domain.name in borrowing or any(path.startswith(f"{DOMAINS}/{domain.name}/") for path in off)
+        if domain.name in borrowing or any(path.startswith((f"{DOMAINS}/{domain.name}/", f"installed:domain:{domain.name}/")) for path in off)
     }
     return {name: Plan(name, (), Graph((), {})) for name in pipelines if name in places}
 
 
 class _Composing:
-    def __init__(self, scan: Scan, catalog: Catalog, enable: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, scan: Scan, catalog: Catalog, enable: Mapping[str, Mapping[str, Any]], before: Before) -> None:
         self._scan = scan
         self._catalog = catalog
         self._enable = enable
@@ -109,7 +138,8 @@ class _Composing:
         self._problems: list[Problem] = []
         self._shaping: list[Shaper] = []
         self._shaping_units: set[str] = set()
-        self._shared = Shared()
+        self._shared = before.facts
+        self._outcomes = before.outcomes
         self._rules = RuleCheck(catalog)
         self._owners = {found.manifest.id: found.owner for found in scan.found if found.scope == "domain"}
         for found in scan.found:
@@ -134,6 +164,7 @@ class _Composing:
 
     def compose(self) -> Composition:
         pipelines = {place.pipeline: self._members(place) for place in self._places()}
+        self._outcomes.turn()
         kept, clashes = owning(node for members in pipelines.values() for node, _ in members.standing)
         self._problems += clashes
         standing = set(kept)
@@ -162,7 +193,7 @@ class _Composing:
     def _left_out(self) -> set[str]:
         """What the library has and cannot give, mistaken or switched off: its own problem says why."""
         wrong = [problem.where for problem in (*self._scan.problems, *self._problems) if not problem.warning]
-        files = [where.split("/")[1].split(".")[0] for where in wrong if where.startswith((f"{CARTRIDGES}/", "plugin:"))]
+        files = [where.split("/")[1].split(".")[0] for where in wrong if where.startswith(SHELVES)]
         return set(files)
 
     def _places(self) -> Iterator[_Place]:
@@ -211,38 +242,50 @@ class _Composing:
         members = _Members()
         here = {found.manifest.id for found in place.found}
         for found in place.found:
-            problems = [*self._mistakes(place, found), *self._foreign(found, here)]
-            problems = with_lines(problems, found.manifest.lines, found.path) if found.manifest.lines else problems
-            settings, wrong = self._settings(place, found)
-            self._problems += [*problems, *wrong]
-            if any(not problem.warning for problem in [*problems, *wrong]):
-                members.refused.add(found.manifest.id)
-                continue
-            if found.manifest.rule is not None and found.manifest.rule.shaping:
-                self._shaping.append(_shaper(place, found))
+            given = self._given(place, found)
+            foreign = list(self._foreign(found, here)) if found.manifest.requires else []
+            # Settings as text: in a comparison 1, 1.0 and true are one.
+            basis = found, self._scan.units.get(found.path), repr(given) if given else "", self._catalog.version, foreign
+            make = partial(self._outcome, place, found, given, foreign)
+            outcome = self._outcomes.get((place.pipeline, found.path), basis, make)
+            self._problems += outcome.problems
+            if outcome.standing is not None:
+                members.standing.append(outcome.standing)
+            elif outcome.shaper is not None:
+                self._shaping.append(outcome.shaper)
                 self._shaping_units.add(found.path)
-                continue
-            cartridge = _instance(place, found, settings, self._shared)
-            members.standing.append((_node(found, cartridge), cartridge))
+            else:
+                members.refused.add(found.manifest.id)
         return members
 
-    def _settings(self, place: _Place, found: Found) -> tuple[dict[str, Any], Sequence[Problem]]:
-        name, given = found.manifest.id, place.settings.get(found.manifest.id, {})
-        where = place.settings_in
-        if found.scope == "personal":
-            given, where = (
-                self._scan.member_settings.get(found.owner, {}).get(name, {}),
-                f"personal/{found.owner}/member.toml: settings",
-            )
+    def _outcome(self, place: _Place, found: Found, given: Mapping[str, Any], foreign: Sequence[Problem]) -> Outcome:
+        """What becomes of a cartridge here. Follows from nothing but what `_members` names as its basis, and its place."""
+        problems = [*self._mistakes(place, found), *foreign]
+        problems = with_lines(problems, found.manifest.lines, found.path) if found.manifest.lines else problems
+        settings, wrong = self._settings(place, found, given)
+        problems += wrong
+        if any(not problem.warning for problem in problems):
+            return Outcome(problems)
+        if found.manifest.rule is not None and found.manifest.rule.shaping:
+            return Outcome(problems, shaper=_shaper(place, found))
+        cartridge = _instance(place, found, settings, self._shared, _tier(found, self._scan.units.get(found.path)))
+        return Outcome(problems, (_node(found, cartridge), cartridge))
+
+    def _given(self, place: _Place, found: Found) -> Mapping[str, Any]:
+        settings = self._scan.member_settings.get(found.owner, {}) if found.scope == "personal" else place.settings
+        return settings.get(found.manifest.id, {})
+
+    def _settings(self, place: _Place, found: Found, given: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[Problem]]:
+        where = f"personal/{found.owner}/member.toml: settings" if found.scope == "personal" else place.settings_in
         try:
-            return check_settings(found.manifest, given, where=f"{where}.{name}"), ()
+            return check_settings(found.manifest, given, where=f"{where}.{found.manifest.id}"), ()
         except Misconfigured as error:
             return {}, error.problems
 
     def _mistakes(self, place: _Place, found: Found) -> Iterator[Problem]:
         manifest, where = found.manifest, found.path
-        if manifest.runs != "in-process":
-            what = f"runs = {manifest.runs!r}: this version has none, and it never runs in a weaker place"
+        if manifest.runs == "sandbox" or (manifest.runs == "worker" and found.code.process is not None):
+            what = f"runs = {manifest.runs!r}: there is none for it here, and it never runs in a weaker place"
             yield Problem(f"{where}: runs", what, "it stays switched off")
         for slot in manifest.annotates:
             if slot in STAGES:
@@ -253,7 +296,7 @@ class _Composing:
         for pattern in manifest.emits:
             problem = self._emits(place, found, pattern)
             if problem and (manifest.rule is None or found.scope != "personal"):
-                yield Problem(f"{where}: {'emits' if manifest.rule is None else 'emit.event'}", *problem)
+                yield Problem(f"{where}: {_says_emits(manifest, pattern)}", *problem)
         if manifest.rule is not None:
             yield from self._rules.mistakes(found.scope, found.owner, manifest, where)
 
@@ -281,7 +324,14 @@ class _Composing:
                 yield Problem(f"{found.path}: requires", what, "consume the events of that domain instead")
 
 
-def _instance(place: _Place, found: Found, settings: Mapping[str, Any], shared: Shared) -> Cartridge:
+def _tier(found: Found, unit: Unit | None) -> Tier:
+    """Where a cartridge runs: where its manifest says, and once it has hung or crashed here, in a worker. Rules and plugins stay."""
+    if found.manifest.rule is not None or found.code.process is not None:
+        return "in-process"
+    return "worker" if found.manifest.runs == "worker" or (unit is not None and unit.strikes) else "in-process"
+
+
+def _instance(place: _Place, found: Found, settings: Mapping[str, Any], shared: Shared, tier: Tier) -> Cartridge:
     manifest, rule = found.manifest, found.manifest.rule
     borrowed = found.scope == "library" and place.pipeline != WORKSPACE
     personal = found.scope == "personal"
@@ -306,6 +356,8 @@ def _instance(place: _Place, found: Found, settings: Mapping[str, Any], shared: 
         limit_s=manifest.limits.time / 1e6 if manifest.limits.time else None,
         slots_in=f"{found.owner}/" if personal else f"{place.domain}/" if borrowed else "",
         requires=manifest.requires,
+        runs=tier,
+        memory=manifest.limits.memory,
     )
 
 
@@ -313,6 +365,14 @@ def _shaper(place: _Place, found: Found) -> Shaper:
     if found.scope == "personal":
         return Shaper("personal", found.owner, found.manifest, found.code.hash)
     return Shaper("domain" if place.domain else "workspace", place.domain, found.manifest, found.code.hash)
+
+
+def _says_emits(manifest: Manifest, pattern: str) -> str:
+    """The key that says that a cartridge emits this."""
+    rule = manifest.rule
+    if rule is None:
+        return "emits"
+    return "emit.event" if rule.emit is not None and rule.emit.event == pattern else "propose.emits"
 
 
 def _audiences(place: _Place, found: Found) -> tuple[str, ...]:
@@ -334,7 +394,7 @@ def trial(old: Mapping[str, Plan], new: Mapping[str, Plan], modules: Modules, cr
         running = old.get(pipeline)
         for cartridge in plan:
             before = running.get(cartridge.id) if running else None
-            if before is None or before.code == cartridge.code or not modules.loaded(before.code):
+            if before is None or before is cartridge or before.code == cartridge.code or not modules.loaded(before.code):
                 continue
             try:
                 modules.process(cartridge.code, Place(pipeline, cartridge.id, 0), crumb)

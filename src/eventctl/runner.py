@@ -18,6 +18,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +28,7 @@ from eventctl import decisions, failpoints, invoked
 from eventctl.advance import Advanced, Pipeline, Wait, standing
 from eventctl.announce import announce
 from eventctl.errors import Conflict, TryLater
+from eventctl.invoked import Counting
 from eventctl.outbox import Outbox, Worked
 from eventctl.store import Operations, Record, Store, Stream, TimerRow
 from eventctl.times import SECOND, format_duration
@@ -151,6 +153,7 @@ class Engine:
         reload: Reload | None = None,
         limit: int = LIMIT,
         log_limit: int | None = None,
+        counting: Counting | None = None,
     ) -> None:
         self.store = store
         self.pipelines = list(pipelines)
@@ -165,6 +168,7 @@ class Engine:
         self._offset = self._wall_offset()
         self._turn = 0
         self._told = clock.now(), clock.monotonic()
+        self._counting = counting or Counting()
         self._credit_s = 0.0
         self._stopping = False
 
@@ -200,10 +204,11 @@ class Engine:
             if report.busy:
                 quiet_since = self._clock.monotonic()
                 continue
-            if not report.waits and not self._owed():
-                return True
-            if self._clock.monotonic() - quiet_since > patience_s:
-                return False
+            idle = not report.waits and not self._owed()
+            if idle or self._clock.monotonic() - quiet_since > patience_s:
+                if self._save_counts() and idle:
+                    continue
+                return idle
             self._sleep([self._wake.reads], report.waits)
 
     def loop(self, nudged: int, *, each: Callable[[StepReport], None] | None = None) -> None:
@@ -241,6 +246,7 @@ class Engine:
             self.outbox.work(self._clock.now(), start=False)
             if self.outbox.in_flight:
                 self._sleep_s([self._wake.reads], POLL_S)
+        self._save_counts()
 
     def _open_cursors(self) -> None:
         """Before anything moves: a new pipeline starts at the tail as it is now, not behind what the next batch adds to it."""
@@ -295,12 +301,18 @@ class Engine:
         if (self._clock.monotonic() - began_s) * SECOND < invoked.EVERY:
             return 0
         now = self._clock.now()
-        records = invoked.records(self.pipelines, since, now)
-        if records:
-            self.store.commit(Operations(records=records))
-        invoked.forget(self.pipelines)
+        told = self._counting.tell(self.store, self.pipelines, since, now)
         self._told = now, self._clock.monotonic()
-        return len(records)
+        return told
+
+    def _save_counts(self) -> int:
+        """Before this engine comes to rest, or its pipelines go: what ran is added to the totals, and told when its time comes.
+
+        Gives how many records that took.
+        """
+        with suppress(TryLater):
+            return self._counting.save(self.store, self.pipelines, self._clock.now())
+        return 0
 
     def _reloaded(self) -> bool:
         """Put new pipelines in the place of the old ones when files have changed and they load; say so either way."""
@@ -310,6 +322,7 @@ class Engine:
         if change is None:
             return False
         if change.pipelines is not None:
+            self._save_counts()
             self.pipelines = list(change.pipelines)
             self._open_cursors()
         self.store.commit(Operations(records=[change.told]))

@@ -40,6 +40,7 @@ from eventctl.modules import LoadFailed, Modules
 from eventctl.plan import Cartridge, Plan
 from eventctl.store import LogRow
 from eventctl.times import SECOND
+from eventctl.totals import BOXES, box
 from eventctl.trampoline import Crumb, Ended, Mistake, Place, Struck, drive, wrong_return
 
 _log = logging.getLogger("eventctl.dag")
@@ -65,7 +66,8 @@ STATE_MAX = 4 * VALUE_MAX
 class Invocations:
     """How often a cartridge ran, and how long, since that was last told.
 
-    Times are nanoseconds inside its code; `over` counts runs over the budget; `hops` are those of the event that had the fewest.
+    Times are nanoseconds inside its code, and in `boxes` by their length; `over` counts runs over the budget; `hops` are those of the
+    event that had the fewest. `first` and `last` are the moments of the first and the last run, microseconds.
     """
 
     calls: int = 0
@@ -74,10 +76,16 @@ class Invocations:
     max_ns: int = 0
     over: int = 0
     hops: int = HOPS_MAX
+    first: int = 0
+    last: int = 0
+    boxes: list[int] = field(default_factory=lambda: [0] * BOXES)
 
-    def count(self, ended: Ended, budget_ns: int, hops: int) -> None:
+    def count(self, ended: Ended, budget_ns: int, hops: int, now: int) -> None:
         """Book one run."""
         self.calls += 1
+        self.boxes[box(ended.ns)] += 1
+        self.first = self.first or now
+        self.last = now
         self.hops = min(self.hops, hops)
         self.errors += ended.how == "raised"
         self.total_ns += ended.ns
@@ -87,7 +95,7 @@ class Invocations:
 
 def copied(ran: Mapping[str, Mapping[str, Invocations]]) -> dict[str, dict[str, Invocations]]:
     """Counts by pipeline and cartridge, to go back to when what was run is taken back."""
-    return {pipeline: {name: replace(counts) for name, counts in of.items()} for pipeline, of in ran.items()}
+    return {pipeline: {name: replace(counts, boxes=list(counts.boxes)) for name, counts in of.items()} for pipeline, of in ran.items()}
 
 
 class Kept(NamedTuple):
@@ -163,7 +171,7 @@ class Runs:
         result = self._run(case, overlay, now)
         if case.record.type != INVOKED:
             for cartridge, ended in self._counted:
-                self._count(cartridge, ended, case.record)
+                self._count(cartridge, ended, case.record, now)
         return result
 
     def _run(self, case: Case, overlay: Overlay, now: int) -> Result:
@@ -270,12 +278,12 @@ class Runs:
         self._counted.append((cartridge, ended))
         return Turn(cartridge, ended, kept, reads.owed)
 
-    def _count(self, cartridge: Cartridge, ended: Ended, record: LogRow) -> None:
+    def _count(self, cartridge: Cartridge, ended: Ended, record: LogRow, now: int) -> None:
         counted = self._invocations.get(cartridge.id)
         if counted is None:
             counted = self._invocations[cartridge.id] = Invocations()
         here = cartridge.runs == "in-process"
-        counted.count(ended, self._budget_ns if here else NO_BUDGET, record.hops)
+        counted.count(ended, self._budget_ns if here else NO_BUDGET, record.hops, now)
         if here and ended.ns > self._budget_ns and counted.over == 1:
             took, meant = ended.ns / 1e6, self._budget_ns / 1e6
             _log.info("%s took %.1f ms for e%d, and %g ms are meant", cartridge.rights.name, took, record.seq, meant)
