@@ -11,17 +11,20 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from eventctl import decisions
 from eventctl.breadcrumb import NoCrumb
 from eventctl.catalog import Catalog
+from eventctl.context import EMIT
 from eventctl.contracts import Answer
 from eventctl.dag.apart import ALL_DAY_S
+from eventctl.dag.gate import Gate
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.memory_store import MemoryStore
 from eventctl.modules import Modules
-from eventctl.outbox import ending
+from eventctl.outbox import ending, wished_event
 from eventctl.plan import Plan
 from eventctl.runner import timer_record
-from eventctl.store import LOG_PIPELINE, ExceptionRow, LogRow, Operations, OutboxChange, Record
+from eventctl.store import LOG_PIPELINE, ExceptionRow, LogRow, Operations, OutboxChange, OutboxRow, Record
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import HOUR
 
@@ -50,12 +53,15 @@ class Rehearsal:
         modules: Modules,
         *,
         answers: Mapping[str, Any] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.store = store
         self.now = 0
         self._system = system
         self._answers = dict(answers or {})
-        self._pipelines = [DagPipeline(plan, catalog, modules=modules, crumb=NoCrumb(), patience_s=ALL_DAY_S) for plan in plans]
+        self._pipelines = [
+            DagPipeline(plan, catalog, modules=modules, crumb=NoCrumb(), patience_s=ALL_DAY_S, gate=gate) for plan in plans
+        ]
         self.names = [LOG_PIPELINE, *(plan.pipeline for plan in plans)]
         for name in self.names:
             if store.cursor(name) is None:
@@ -84,6 +90,7 @@ class Rehearsal:
             for pipeline in self._pipelines:
                 moved |= pipeline.advance(self.store, LIMIT, self.now).moved
             moved |= self._answer()
+            moved |= bool(decisions.settle(self.store, self.now))
 
     def endings(self, seq: int) -> list[Ending]:
         """What became of a record, in the order of the pipelines; those that it never came to are left out."""
@@ -112,6 +119,7 @@ class Rehearsal:
 
     def _due(self) -> int | None:
         moments = [timer.due for timer in self.store.due_timers(1 << 62, limit=1)]
+        moments += [row.due for row in self.store.due_decisions(1 << 62, limit=1) if row.due is not None]
         again = (row for name in self.names for row in self.store.due_retries(name, 1 << 62, limit=LIMIT))
         moments += [row.due for row in again if row.due is not None]
         return min(moments, default=None)
@@ -124,18 +132,26 @@ class Rehearsal:
 
     def _answer(self) -> bool:
         """Give the answers that there are to the calls that are owed."""
-        if not self._answers:
-            return False
         told = False
         for row in self.store.claim(self.now, lease=HOUR, limit=LIMIT):
-            state = "done" if row.name in self._answers else "pending"
-            change = OutboxChange(row.id, row.attempt_id, state, 1 << 62)
-            answer = Answer(True, self._answers.get(row.name))
-            out = ending(self.store, row, answer, self.now) if state == "done" else Operations()
-            out.outbox_changed.append(change)
+            made = wished_event(row, self.now) if row.name == EMIT else None
+            answer = _made(made) if made is not None else self.answer_to(row)
+            state = "pending" if answer is None else "done" if answer.ok else "dead"
+            out = Operations() if answer is None else ending(self.store, row, answer, self.now)
+            if isinstance(made, Record):
+                out.records.insert(0, made)
+            out.outbox_changed.append(OutboxChange(row.id, row.attempt_id, state, 1 << 62))
             self.store.commit(out)
-            told |= state == "done"
+            told |= answer is not None
         return told
+
+    def answer_to(self, row: OutboxRow) -> Answer | None:
+        """What an executor says to a call that is owed; None when nobody says anything."""
+        return Answer(True, self._answers[row.name]) if row.name in self._answers else None
+
+
+def _made(record: Record | str) -> Answer:
+    return Answer(True, {"id": record.id}) if isinstance(record, Record) else Answer(False, error=record)
 
 
 def _ending(row: ExceptionRow) -> Ending:
