@@ -142,7 +142,7 @@ def test_transcode_trouble_and_transcode_again(tmp_path: Path) -> None:
         trace = here.ws.views.trace(seq)
         assert trace is not None
         (deed,) = orjson.loads(trace.annotations["shadow:transcode-again"])
-        assert ("propose", "Make webm of c again") == (deed["effect"], deed["title"])
+        assert ("propose", "Make webm of c again") == (deed["effect"], deed["summary"])
 
 
 def test_preview_deploys(tmp_path: Path) -> None:

@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventctl
+from eventctl import decisions
 from eventctl.app import Workspace
 from eventctl.dag import faults
 from eventctl.dag.faults import ERRORS_MAX
 from eventctl.expressions import Facts, Unanswered, compiled, terms
+from eventctl.principal import ROLES, Principal
 from eventctl.ruling import KEY_MAX, TEXT_MAX, TITLE_MAX
 from eventctl.store import Keys
 from eventctl.templates import render
-from eventctl.times import iso
+from eventctl.times import iso, now_us
 from tests.rulekit import beside, make, payloads, put, running, sell, titles
 
 NOTIFY = """\
@@ -94,24 +96,54 @@ def test_a_later_rule_reads_what_an_earlier_one_annotated(tmp_path: Path) -> Non
         assert ["3"] == titles(ws)
 
 
-def test_a_proposal_is_a_notice_that_offers_its_action(tmp_path: Path) -> None:
-    rule = """\
+PROPOSAL = """\
 [propose]
 action = "restart"
 summary = "Restart {entity}"
 emits = "domain.ops.restart"
 payload = { slug = "{entity}" }
 """
+
+
+def test_a_proposal_is_done_at_once_where_nothing_says_otherwise(tmp_path: Path) -> None:
+    with running(make(tmp_path, offer=PROPOSAL)) as ws:
+        seq = sell(ws)
+        assert [{"slug": "shop"}] == payloads(ws, "domain.ops.restart")
+        (row,) = [row for row in ws.store.read_log(0, 100) if row.type == "domain.ops.restart"]
+        assert ("domain:ops/offer", "cartridge:domain:ops/offer", seq, 1) == (
+            row.source,
+            row.principal,
+            row.caused_by,
+            row.hops,
+        )
+        assert [("d1", "done", "")] == [(f"d{row.number}", row.state, row.decided_by) for row in ws.views.decisions_about(seq)]
+        assert [] == titles(ws), "what acts by itself and comes off tells nobody"
+
+
+def test_a_proposal_that_is_held_waits_in_the_inbox_and_is_done_when_somebody_approves_it(tmp_path: Path) -> None:
+    root = make(tmp_path, offer=PROPOSAL)
+    (root / "eventctl.toml").write_text((root / "eventctl.toml").read_text() + '\n[autonomy]\ndefault = "L1"\n')
+    with running(root) as ws:
+        seq = sell(ws)
+        assert ["ops asks: Restart shop"] == titles(ws)
+        assert [] == payloads(ws, "domain.ops.restart"), "nobody has approved it"
+        decisions.approve(ws.store, 1, principal=Principal("cli", "ada", ROLES["admin"]), now=now_us())
+        ws.run_until_idle()
+        assert [{"slug": "shop"}] == payloads(ws, "domain.ops.restart")
+        (row,) = ws.views.decisions_about(seq)
+        assert ("done", "cli:ada") == (row.state, row.decided_by)
+        assert ["resolved"] == [item.notification.agent_state for item in ws.inbox.list().items]
+
+
+def test_what_an_event_holds_stays_one_word_of_a_command(tmp_path: Path) -> None:
+    rule = '[propose]\naction = "sell"\nsummary = "Sell"\ncommand = ["sh", "-c", "exit 0", "{payload.name}"]\nundo = ["true"]\n'
     with running(make(tmp_path, offer=rule)) as ws:
-        sell(ws)
-        assert ["Restart shop"] == titles(ws)
-        (row,) = [row for row in ws.store.read_log(0, 100) if row.type == "notice.raised"]
-        assert {"restart": {"description": "Restart shop", "produces": "domain.ops.restart"}} == orjson.loads(row.body)[
-            "actions"
-        ]
-        proposed = {"event": "domain.ops.restart", "payload": {"slug": "shop"}}
-        assert proposed == orjson.loads(row.body)["payload"]["proposes"]
-        assert [] == payloads(ws, "domain.ops.restart"), "nobody has taken it"
+        seq = sell(ws, {"name": "a boat; rm -rf $HOME"})
+        (row,) = ws.views.decisions_about(seq)
+        body = orjson.loads(row.body)
+        assert ["sh", "-c", "exit 0", "a boat; rm -rf $HOME"] == body["args"]["argv"]
+        assert ["command", {"argv": ["true"]}] == body["undo"]
+        assert "done" == row.state
 
 
 def test_in_the_shadow_a_rule_says_what_it_would_do_and_does_nothing(tmp_path: Path) -> None:

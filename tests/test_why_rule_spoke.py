@@ -23,7 +23,7 @@ def rules_of(here: Day, root: Path) -> Rules:
 def matched(here: Day, root: Path, seq: int) -> list[Spoke]:
     trace = here.ws.views.trace(seq)
     assert trace is not None
-    return whyspoke.of_record(trace, rules_of(here, root), iso)
+    return whyspoke.of_record(trace, rules_of(here, root), iso, here.ws.views.decisions_about(seq))
 
 
 def raised(here: Day, root: Path, title: str) -> tuple[list[str], str]:
@@ -39,7 +39,7 @@ def test_every_effect_has_its_sentence(tmp_path: Path) -> None:
     with day(tmp_path, both="when = \"payload.step == 'a'\"\n" + speaks, many=window("threshold", count="2")) as here:
         first, second = here.says({"step": "a"}), here.says({"step": "b"})
         (made, wrote), (many,) = matched(here, tmp_path, first), matched(here, tmp_path, second)
-    assert made.sentence.startswith("The rule domain:ops/both matched: [propose] made e")
+    assert "The rule domain:ops/both matched: [propose] asked for d1: Restart." == made.sentence
     assert "The rule both matched: [annotate] wrote seen." == wrote.sentence
     assert "  `when`: `payload.step == 'a'` is true (payload.step is \"a\")." == made.lines[1] == wrote.lines[1]
     assert many.sentence.startswith(f"The rule domain:ops/many matched, having counted 2 since {at(1)}: [emit] made e")

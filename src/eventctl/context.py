@@ -99,6 +99,7 @@ class Deal(NamedTuple):
     undo: Undo | None = None
     emit: Mapping[str, Any] | None = None
     title: str = ""
+    rule: bool = False
 
 
 class TimerSet(NamedTuple):
@@ -203,14 +204,15 @@ class CartridgeContext:
         summary: str,
         undo: Undo | None = None,
         title: str = "",
+        rule: bool = False,
     ) -> None:
-        """`title` is what a held proposal is called in the inbox: for rules, whose authors may say it."""
+        """`title` is what a held proposal is called in the inbox, `rule` that a rule without code speaks: both are for rules only."""
         self.check_open("propose")
         proposed = self.outcome.proposed
         if len(proposed) >= CALLS_MAX:
             raise Mistake(f"it proposed {CALLS_MAX} things for one event")
         deal = self._deal("propose", len(proposed), action, call, args, summary, undo)
-        proposed.append(deal._replace(title=str(title)[:SUMMARY_MAX]))
+        proposed.append(deal._replace(title=str(title)[:SUMMARY_MAX], rule=rule))
 
     def annotate(self, slot: str, value: Any) -> None:
         self.check_open("annotate")

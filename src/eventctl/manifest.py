@@ -228,10 +228,15 @@ def read_rule(text: str, where: str = "the rule") -> Manifest:
     problems = rule_mistakes(rule, where)
     if problems:
         raise Misconfigured.listing(with_lines(problems, lines, where))
-    head = {**_fields(written, _Head), "emits": rule.emits, "annotates": rule.annotates, "rule": rule, "lines": lines}
+    head = {**_fields(written, _Head), "annotates": rule.annotates, "rule": rule, "lines": lines, **_may(rule)}
     if rule.window:
         head["key"] = rule.window.per
     return Manifest.model_construct({"id", "summary", "consumes", *head}, **head)
+
+
+def _may(rule: Rule) -> dict[str, Any]:
+    """What follows from a rule's effects about what it may do."""
+    return {"emits": rule.emits, "permissions": Permissions(calls=rule.calls)}
 
 
 def code_path(path: Path) -> Path:
@@ -246,7 +251,10 @@ def dump(manifest: Manifest) -> bytes:
 
 def undump(stored: bytes) -> Manifest:
     """A manifest that `dump` stored. Raises ValueError for one that this version would not have let through."""
-    return Manifest.model_validate(orjson.loads(stored), context=STORED)
+    manifest = Manifest.model_validate(orjson.loads(stored), context=STORED)
+    if manifest.rule is not None and manifest.rule.propose is not None:  # an older version let it do less
+        return manifest.model_copy(update=_may(manifest.rule))
+    return manifest
 
 
 def check_settings(manifest: Manifest, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:

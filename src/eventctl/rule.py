@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from eventctl import expressions, recurring, times
 from eventctl.errors import Problem
 from eventctl.lives import field_path, is_audience
-from eventctl.shapes import STORED, Duration, LevelNumber, Strings, TypeName, Written
+from eventctl.shapes import STORED, Duration, LevelNumber, Slug, Strings, TypeName, Written
 from eventctl.templates import mistakes as template_mistakes
 
 LATENESS_MAX = times.WEEK
@@ -31,6 +31,9 @@ DISTINCT_MAX = 200
 
 EXPRESSION_MAX = 4_000
 """Characters of one expression. The longest of the shipped rules has 80."""
+
+WORDS_MAX = 64
+"""Words of a command."""
 
 Kind = Literal["threshold", "sequence", "absence", "flap", "rate", "inhibit"]
 SHAPING_KINDS = ("flap", "inhibit")
@@ -197,14 +200,42 @@ class Annotate(Written):
     value: Value = True
 
 
+Words = Annotated[tuple[Template, ...], Field(strict=False, min_length=1, max_length=WORDS_MAX)]
+"""A command: each word a template that stays one word, never a shell's line."""
+
+
 class Propose(Written):
-    """An action that somebody may take: a notice that offers it. Taking it emits the event `emits`."""
+    """Something that is to be done: an event, a command or an agent's work. Autonomy decides whether it is, and who is asked."""
 
     action: Annotated[str, AfterValidator(_action)]
     summary: Annotated[Template, Field(min_length=1)]
-    emits: TypeName
+    emits: TypeName | None = None
     payload: Payload = Field(default_factory=dict)
+    command: Words | None = None
+    agent: Slug | None = None
+    instructions: Template = ""
+    undo: Words | None = None
     title: Template = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Propose:
+        ways = [name for name in ("emits", "command", "agent") if getattr(self, name) is not None]
+        if len(ways) != 1:
+            said = "nothing to do" if not ways else " and ".join(ways)
+            raise ValueError(f"has {said}: it has one of emits, command, agent")
+        for name, way in (("payload", "emits"), ("instructions", "agent")):
+            if getattr(self, name) and ways != [way]:
+                raise ValueError(f"{name} belongs to {way}")
+        if self.agent is not None and not self.instructions.strip():
+            raise ValueError("an agent is given instructions")
+        if self.undo is not None and self.emits is not None:
+            raise ValueError("an event cannot be taken back: undo belongs to command or agent")
+        return self
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The executors that it may call."""
+        return ("agent", *(("command",) if self.undo else ())) if self.agent else ("command",) if self.command else ()
 
 
 class Set(Written):
@@ -280,8 +311,14 @@ class Rule(Written):
 
     @property
     def emits(self) -> tuple[str, ...]:
-        """The types of the events that it brings about by itself."""
-        return (self.emit.event,) if self.emit else ()
+        """The types of the events that it may bring about."""
+        proposed = self.propose.emits if self.propose else None
+        return tuple(dict.fromkeys([*([self.emit.event] if self.emit else []), *([proposed] if proposed else [])]))
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The executors that it may call."""
+        return self.propose.calls if self.propose else ()
 
     @property
     def annotates(self) -> tuple[str, ...]:

@@ -35,9 +35,6 @@ class RuleCheck:
                 yield found._replace(where=f"{where}: consumes[{number}]")
         if scope == "personal":
             yield from _personal(rule, owner, where)
-        if rule.propose is not None and not self._catalog.declared(rule.propose.emits):
-            what = f"no event_types.toml declares {rule.propose.emits!r}"
-            yield Problem(f"{where}: propose.emits", what, did_you_mean(rule.propose.emits, self._catalog.types()))
 
     def _consumed(self, pattern: str) -> Problem | None:
         types = self._catalog.types()

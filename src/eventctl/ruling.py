@@ -7,12 +7,12 @@ answer it raises: the event goes on without it, and the pipeline counts (`dag/fa
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from eventctl.context import EMIT
 from eventctl.dag.case import TIMER, state_key
-from eventctl.event import Level
 from eventctl.expressions import Facts, compiled
 from eventctl.store import SHADOW
 from eventctl.templates import fields, filled, look_up, render, shown
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eventctl.context import CartridgeContext
     from eventctl.event import Event
     from eventctl.manifest import Manifest
-    from eventctl.rule import Rule
+    from eventctl.rule import Propose, Rule
     from eventctl.windows import Fired, Step
 
 WINDOW = "window"
@@ -191,15 +191,7 @@ def deeds_of(rule: Rule, id_: str, summary: str, known: Mapping[str, Any], about
             "payload": dict(about),
         }
     if (propose := rule.propose) is not None:
-        offered = render(propose.summary, known).strip()[:TITLE_MAX] or propose.action
-        yield {
-            "effect": "propose",
-            "title": render(propose.title, known).strip()[:TITLE_MAX] or offered,
-            "level": int(Level.WORKFLOW),
-            "key": f"{own_key}:{propose.action}"[:KEY_MAX],
-            "payload": {**about, "proposes": {"event": propose.emits, "payload": _present(filled(propose.payload, known))}},
-            "actions": {propose.action: {"description": offered, "produces": propose.emits}},
-        }
+        yield {"effect": "propose", **_proposal(propose, known)}
     if (emit := rule.emit) is not None:
         more = {
             "entity": render(emit.entity, known)[:KEY_MAX] if emit.entity else None,
@@ -215,12 +207,40 @@ def deeds_of(rule: Rule, id_: str, summary: str, known: Mapping[str, Any], about
         }
 
 
+def _proposal(propose: Propose, known: Mapping[str, Any]) -> Deed:
+    """What is to be done, with everything filled in: an executor and its arguments."""
+    args: Deed
+    if propose.command is not None:
+        call, args = "command", {"argv": _words(propose.command, known)}
+    elif propose.agent is not None:
+        call, args = "agent", {"agent": propose.agent, "instructions": render(propose.instructions, known)[:TEXT_MAX]}
+    else:
+        call, args = EMIT, {"event": propose.emits, "payload": _present(filled(propose.payload, known))}
+    title = render(propose.title, known).strip()[:TITLE_MAX]
+    return {
+        "action": propose.action,
+        "call": call,
+        "args": args,
+        "summary": render(propose.summary, known).strip()[:TITLE_MAX] or propose.action,
+        **({"title": title} if title else {}),
+        **({"undo": ["command", {"argv": _words(propose.undo, known)}]} if propose.undo else {}),
+    }
+
+
+def _words(words: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    """A command's words. What an event holds stays inside its word, whatever it is."""
+    return [render(word, known) for word in words]
+
+
 def _do(context: CartridgeContext, deed: Deed) -> None:
     effect, given = deed["effect"], {name: value for name, value in deed.items() if name != "effect"}
     if effect == "annotate":
         context.annotate(given["slot"], given["value"])
     elif effect == "emit":
         context.emit(given.pop("event"), given.pop("payload"), **given)
+    elif effect == "propose":
+        name, args = given.pop("undo", (None, None))
+        context.propose(undo=(name, args) if name else None, rule=True, **given)
     else:
         context.notify(given.pop("title"), **given)
 

@@ -5,7 +5,7 @@ Nothing is evaluated to find them. Only the values of a rule's terms are asked a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -17,7 +17,7 @@ from eventctl.times import parse_iso
 if TYPE_CHECKING:
     from eventctl.catalog import Catalog
     from eventctl.notification import Notification
-    from eventctl.store import LogRow, Unit
+    from eventctl.store import DecisionRow, LogRow, Unit
     from eventctl.views import Trace, Views
     from eventctl.whyterms import Term
 
@@ -57,9 +57,9 @@ class _Deed(NamedTuple):
     facts: dict[str, Any]
 
 
-def of_record(trace: Trace, rules: Rules, when: When) -> list[Spoke]:
-    """The rules that matched an event, those that shaped it first."""
-    deeds = [*_shaped(trace, when), *_shadows(trace, when), *_made(trace, when)]
+def of_record(trace: Trace, rules: Rules, when: When, asked: Iterable[DecisionRow] = ()) -> list[Spoke]:
+    """The rules that matched an event, those that shaped it first. `asked` are the decisions about it."""
+    deeds = [*_shaped(trace, when), *_shadows(trace, when), *_made(trace, when), *_proposed(asked)]
     units = dict(rules.units()) if deeds or trace.annotations else {}
     deeds += _wrote(trace, units)
     return [_spoke(deed, trace.record, trace.annotations, rules, units) for deed in deeds]
@@ -95,9 +95,18 @@ def _made(trace: Trace, when: When) -> Iterator[_Deed]:
     for child in trace.children:
         payload = orjson.loads(child.body).get("payload") if _by_cartridge(child) else None
         if isinstance(payload, dict) and "rule" in payload:
-            effect = "emit" if child.type != NOTICE else "propose" if "proposes" in payload else "notify"
+            effect = "emit" if child.type != NOTICE else "notify"
             said = f"The rule {child.source} matched{_counted(payload.get('window'), when)}: [{effect}] made e{child.seq} {child.type}."
             yield _Deed(child.source, effect, said, {"event": child.seq, "window": payload.get("window"), "shadow": False})
+
+
+def _proposed(asked: Iterable[DecisionRow]) -> Iterator[_Deed]:
+    """What rules have proposed about it."""
+    for row in asked:
+        body = orjson.loads(row.body)
+        if body.get("rule"):
+            said = f"The rule {body['by']} matched: [propose] asked for d{row.number}: {body['summary']}."
+            yield _Deed(body["by"], "propose", said, {"decision": row.number, "window": None, "shadow": False})
 
 
 def _shaped(trace: Trace, when: When) -> Iterator[_Deed]:

@@ -55,7 +55,7 @@ class Gate:
             "entity": record.entity,
             "hops": record.hops,
         }
-        more = {"title": deal.title, "undo": deal.undo, "emit": deal.emit}
+        more = {"title": deal.title, "undo": deal.undo, "emit": deal.emit, "rule": deal.rule}
         body |= {name: value for name, value in more.items() if value}
         kind = f"{rights.name}:{deal.action}"
         return Wish(call, deal.name, kind, rights.pipeline, record.seq, domain, owner, body, self.ruling(rights, record))
