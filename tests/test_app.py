@@ -312,7 +312,7 @@ def test_a_pipeline_whose_only_cartridge_was_switched_off_goes_on_and_keeps_its_
         struck = ws.store.append([record_of("domain.ops.deploy.triggered", "struck")])[0].seq
         ws.engine.pipelines[0].advance(ws.store, 100, ws.engine._clock.now())
         crumb = Crumb("domain:ops", "asks", struck, 0.0, 5.0)
-        ws.store.commit(Operations(units=[unit._replace(strikes=1)]))
+        ws.store.commit(Operations(units=[unit._replace(strikes=2)]))
         strikes.book(ws.store, crumb, "hung", "", 1)
         assert "disabled" == ws.store.units()[unit.path].state
     with eventctl.open(root) as ws:

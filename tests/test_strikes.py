@@ -111,22 +111,40 @@ def told(store: MemoryStore) -> list[str]:
 
 def test_a_strike_is_one_exception_one_count_and_one_event(store: MemoryStore) -> None:
     sentence = book(store, SPINS, "hung for more than 5 s", dump(), NOW)
-    assert "spins hung for more than 5 s at /home/ada/events/company/domains/ops/cartridges/spins.py:12 in process" == sentence
+    hung = "spins hung for more than 5 s at /home/ada/events/company/domains/ops/cartridges/spins.py:12 in process"
+    assert f"{hung}; it runs in a worker from now on" == sentence
     (struck,) = store.exceptions_of("domain:ops", ("struck",))
     assert (3, 3, "spins") == (struck.seq, struck.pos, struck.cartridge)
     assert "spins.py:12" in struck.reason
-    assert ["system.cartridge.struck"] == told(store)
+    assert ["system.cartridge.struck", "system.cartridge.moved"] == told(store)
     strikes = {path: unit.strikes for path, unit in store.units().items()}
     assert {"company/domains/other/cartridges/spins.py": 0, "company/domains/ops/cartridges/spins.py": 1} == strikes
 
 
-def test_the_second_strike_switches_the_unit_off(store: MemoryStore) -> None:
-    book(store, SPINS, "hung", "", NOW)
-    book(store, SPINS._replace(seq=2), "hung", "", NOW)
+def test_the_third_strike_switches_the_unit_off(store: MemoryStore) -> None:
+    for seq in (3, 2):
+        book(store, SPINS._replace(seq=seq), "hung", "", NOW)
     unit = store.units()["company/domains/ops/cartridges/spins.py"]
-    assert ("disabled", 2, "hung") == (unit.state, unit.strikes, unit.reason)
-    assert ["system.cartridge.struck", "system.cartridge.struck", "system.cartridge.disabled"] == told(store)
+    assert ("active", 2) == (unit.state, unit.strikes)
+    book(store, SPINS, "hung", "", NOW)
+    unit = store.units()["company/domains/ops/cartridges/spins.py"]
+    assert ("disabled", 3, "hung") == (unit.state, unit.strikes, unit.reason)
+    struck, moved, off = (f"system.cartridge.{what}" for what in ("struck", "moved", "disabled"))
+    assert [struck, moved, struck, struck, off] == told(store)
     assert "active" == store.units()["company/domains/other/cartridges/spins.py"].state
+
+
+@pytest.mark.parametrize(
+    ("path", "manifest"),
+    [("plugin:more/spins", {"id": "spins"}), ("company/domains/ops/cartridges/spins.toml", {"id": "spins", "rule": {}})],
+)
+def test_what_cannot_run_in_a_worker_is_switched_off_at_the_second_strike(path: str, manifest: dict[str, object]) -> None:
+    made = MemoryStore()
+    made.open_cursor("domain:ops", at=0)
+    made.commit(Operations(units=[Unit(path, 1, 1, 1, "h", orjson.dumps(manifest))]))
+    assert "spins hung" == book(made, SPINS, "hung", "", NOW)
+    assert "spins hung; it is switched off after 2 strikes" == book(made, SPINS, "hung", "", NOW)
+    assert "disabled" == made.units()[path].state
 
 
 def test_an_event_that_was_open_keeps_its_place_and_its_entity(store: MemoryStore) -> None:
