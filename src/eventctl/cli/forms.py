@@ -9,7 +9,7 @@ import orjson
 from eventctl.cli.params import LEVEL_NAMES
 from eventctl.cli.render import utc
 from eventctl.notification import Notification
-from eventctl.store import CursorRow, ExceptionRow, LogRow, OutboxRow, Reject
+from eventctl.store import CursorRow, DecisionRow, ExceptionRow, LogRow, OutboxRow, Reject
 from eventctl.times import FOREVER
 from eventctl.views import InboxItem
 from eventctl.why import moved
@@ -52,6 +52,18 @@ def exception(row: ExceptionRow) -> dict[str, Any]:
     return {
         "pipeline": row.pipeline, "seq": row.seq, "short": f"e{row.seq}", "state": row.state, "cartridge": row.cartridge,
         "reason": row.reason, "attempts": row.attempts, "due": utc(row.due), "entity": row.entity,
+    }  # fmt: skip
+
+
+def decision(row: DecisionRow) -> dict[str, Any]:
+    """Something that may act, and what was made of it; what will be done stands in `args`."""
+    body = value(row.body)
+    names = ("action", "summary", "args", "undo", "by", "level", "why", "known", "form", "result", "error")
+    return {
+        "number": row.number, "short": f"d{row.number}", "state": row.state, "call": row.call, "kind": row.kind, "executor": row.name,
+        "pipeline": row.pipeline, "seq": row.seq or None, "domain": row.domain or None, "owner": row.owner or None,
+        "asked_at": utc(row.asked_at), "due": utc(row.due), "decided_by": row.decided_by or None, "decided_at": utc(row.decided_at),
+        "approved": row.approved, "version": row.ver, **{name: body.get(name) for name in names},
     }  # fmt: skip
 
 

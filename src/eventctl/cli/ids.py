@@ -78,6 +78,16 @@ def _silences(store: Store) -> Pairs:
     return [(each.name, f"{silences.words(each)}: {each.reason}") for each in silences.standing(store).values()]
 
 
+def _decisions(*states: str) -> Callable[[Store], Pairs]:
+    def read(store: Store) -> Pairs:
+        from eventctl.decisions import asker, summary_of
+
+        rows = store.views.decisions(states, limit=OFFERED_MAX)
+        return [(f"d{row.number}", f"{asker(row)}, {row.state}: {summary_of(row)}") for row in rows]
+
+    return read
+
+
 def _units(store: Store) -> Pairs:
     from eventctl.cli.forms import value
 
@@ -88,8 +98,10 @@ def _units(store: Store) -> Pairs:
 NOTIFICATIONS = _offers(_inbox())
 PUT_AWAY = _offers(_inbox(archived=True))
 RECORDS = _offers(_log)
-ANY = _offers(_inbox(), _log)
+ANY = _offers(_inbox(), _decisions(), _log)
 HELD = _offers(_standing("quarantined"))
+HELD_DECISIONS = _offers(_decisions("held", "window"))
+DECISIONS = _offers(_decisions())
 DEAD = _offers(_standing("dead"))
 REJECTS = _offers(_rejects)
 CARTRIDGES = _offers(_units)

@@ -141,6 +141,7 @@ def _form(counts: Counts, cursors: list[tuple[CursorRow, int]]) -> dict[str, Any
         },
         "notifications": {"open": counts.notifications_open, "unclaimed": counts.notifications_unclaimed},
         "outbox": {"owed": counts.outbox_owed, "dead": counts.outbox_dead, "unknown": counts.outbox_unknown},
+        "decisions": {"held": counts.decisions_held},
         "rejects": counts.rejects,
         "unaccounted": counts.unaccounted,
     }
@@ -155,6 +156,7 @@ def _fields(runner: dict[str, Any] | None, counts: Counts) -> list[tuple[str, ob
         ("log", f"{counts.log_records:,} records, newest e{counts.log_tail}" if counts.log_tail else "empty"),
         ("inbox", f"{counts.notifications_open:,} open, {counts.notifications_unclaimed:,} not taken by anyone"),
         ("effects", ", ".join(owed)),
+        ("decisions", f"{counts.decisions_held:,} wait for a person" if counts.decisions_held else ""),
         ("rejects", f"{counts.rejects:,}"),
         ("unaccounted", f"{counts.unaccounted:,}"),
     ]
@@ -182,6 +184,8 @@ def _hints(screen: Screen, runner: dict[str, Any] | None, counts: Counts, cursor
         screen.say("nobody works on what came in: `eventctl run`")
     if any(cursor.quarantined for cursor, _ in cursors):
         screen.say("events wait for your judgement: `eventctl quarantine list`")
+    if counts.decisions_held:
+        screen.say("something wants to act and waits for a yes: `eventctl decisions list`")
     if any(cursor.dead for cursor, _ in cursors):
         screen.say("work failed for good: `eventctl dead-letter list`")
     if counts.unaccounted:

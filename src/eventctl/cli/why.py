@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from eventctl import client
+from eventctl import client, whydecided
 from eventctl.cli import ids
+from eventctl.cli.decisions import named
 from eventctl.cli.render import Screen, document, local
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.cli.shortid import notification, parse, record
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def why(session: Session, /, given: str, rule: str | None, as_json: bool) -> None:
     """Say where something came from, what every step did with it and why, what came of it, or why nothing did.
 
-    ID is a record (e42, or the beginning of its id) or a notification (n7: with --rule, its newest event).
+    ID is a record (e42, or the beginning of its id), a notification (n7: with --rule, its newest event) or a decision (d3).
 
     With --rule, a rule of the workspace or a file is asked again over the record: what it consumes, the values of its terms,
     at which count its window stood, and one sentence that says why it matched or did not.
@@ -70,12 +71,20 @@ def _explain(session: Session, store: Store, given: str, when: Callable[[int], s
     if short and short[0] == "n":
         row = notification(store.views, given)
         return of_notification(store.views, row, declared, rules, now=session.now(), when=when)
+    if short and short[0] == "d":
+        decided = named(store, given)
+        about = store.views.trace(decided.seq) if decided.seq else None
+        return whydecided.of_decision(store.views, decided, about, now=session.now(), when=when)
     found = record(store.views, given)
     trace = store.views.trace(found.seq)
     if trace is None:
         raise NotFound(f"e{found.seq} has just been trimmed from the log")
     running = client.run_info(session.paths()) is not None
-    return of_record(store.views, trace, declared, rules, now=session.now(), running=running, when=when)
+    told = of_record(store.views, trace, declared, rules, now=session.now(), running=running, when=when)
+    asked = store.views.decisions_about(found.seq)
+    if asked:
+        whydecided.add(told, asked, session.now())
+    return told
 
 
 def _asked(session: Session, store: Store, given: str, rule: str, when: Callable[[int], str]) -> Explanation:
