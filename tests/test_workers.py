@@ -281,10 +281,10 @@ LIES = {
     "a greeting again": 'CHANNEL.say({"loaded": True})',
     "half a frame and no more": r'raw(b"\0\0\1\0{"); os._exit(0)',
     "half a frame and silence": r'raw(b"\0\0\1\0{"); time.sleep(9)',
-    "byte after byte": r'''
+    "byte after byte": r"""
     raw(b"\0\1\0\0")
     while True: raw(b" "); time.sleep(0.01)
-''',
+""",
     "a slot that it may not fill": 'end(asked={"annotations": [["counts", "1"]]})',
     "an event that it may not emit": 'end(asked={"said": [["emit", "[\\"shop.sold\\",{},{}]"]]})',
     "an event of the platform": 'end(asked={"said": [["emit", "[\\"system.reload.done\\",{},{}]"]]})',
@@ -359,7 +359,9 @@ async def process(event, context):
 
 def test_a_hundred_lines_written_past_python_are_nobodys_problem(capfd):
     with workers() as made:
-        world = world_of(made, "import os\nasync def process(e, c):\n    os.write(1, b'x' * 500000)\n    os.write(2, b'y')\n    return e\n")
+        world = world_of(
+            made, "import os\nasync def process(e, c):\n    os.write(1, b'x' * 500000)\n    os.write(2, b'y')\n    return e\n"
+        )
         world.send()
         world.settle()
         assert {} == world.states()

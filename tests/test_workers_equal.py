@@ -54,7 +54,11 @@ async def process(event, context):
     return event
 """
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
@@ -63,7 +67,15 @@ TABLES = st.dictionaries(st.text(max_size=3), JSON, max_size=3)
 TYPES = st.sampled_from([OUT, "domain.shop.loop", "domain.shop.unknown", "shop.sold", "notice.raised"])
 FIELDS = st.sampled_from([{}, {"level": 2}, {"entity": "other"}, {"id": "x"}, {"level": "no"}, {"description": "said"}])
 OPTIONS = st.sampled_from(
-    [{}, {"level": "business"}, {"level": "no"}, {"audience": "member:ada"}, {"audience": "nobody"}, {"key": "k", "text": "t"}, {"withdraw": True}]
+    [
+        {},
+        {"level": "business"},
+        {"level": "no"},
+        {"audience": "member:ada"},
+        {"audience": "nobody"},
+        {"key": "k", "text": "t"},
+        {"withdraw": True},
+    ]
 )
 DEEP: object = 1
 for _ in range(60):
@@ -119,7 +131,9 @@ def left_behind(made: Workers, kind: str, runs: str, programs: list) -> dict[str
             "state": world.state("does"),
             "log": [row for row in store.read_log(0, 10_000)],
             "timers": store.due_timers(1 << 62, limit=100),
-            "outbox": [row._replace(attempt_id="") for row in store.views.outbox(states=("pending", "done", "dead"), limit=100)],
+            "outbox": [
+                row._replace(attempt_id="") for row in store.views.outbox(states=("pending", "done", "dead"), limit=100)
+            ],
             "decisions": store.views.decisions(limit=100),
             "cursor": world.cursor(),
         }
