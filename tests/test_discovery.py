@@ -161,17 +161,30 @@ def test_a_cartridge_that_a_pipe_has_taken_the_place_of_is_left_out_and_does_not
 
 def test_what_is_not_obeyed_is_said_and_nothing_is_left_out(tmp_path: Path) -> None:
     shop(tmp_path, "asks", 'permissions = { secrets = ["token"] }', 'limits = { memory = "64MB", time = "1s" }')
-    put(tmp_path, "company/domains/shop/domain.toml", '[autonomy]\ndefault = "L1"\n')
+    put(tmp_path, "company/domains/shop/domain.toml", '[autonomy]\ndefault = "L1"\n[guardian]\njudge = "mine"\n')
     put(tmp_path, "personal/ada/member.toml", 'digest = "08:30"\n')
     for known in ({}, scan(tmp_path, {}).units):
         found = scan(tmp_path, known)
         assert ["asks"] == [each.manifest.id for each in found.found]
         assert {
-            "company/domains/shop/domain.toml: autonomy",
+            "company/domains/shop/domain.toml: guardian.judge",
             "company/domains/shop/cartridges/asks.py: permissions.secrets",
-            "company/domains/shop/cartridges/asks.py: limits.memory",
             "personal/ada/member.toml: digest",
         } == {problem.where for problem in found.problems if problem.warning}
+
+
+def test_a_domain_says_how_freely_it_acts_and_a_mistake_in_it_is_named(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "company/domains/shop/domain.toml",
+        '[autonomy]\ndefault = "L1"\ncartridges = { asks = "L2" }\n[guardian]\nimports = ["requests"]\ncost = "2ms"\n',
+    )
+    found = scan(tmp_path, {})
+    (shop_,) = found.domains
+    assert ("L1", {"asks": "L2"}) == (shop_.file.autonomy.default, shop_.file.autonomy.cartridges)
+    assert (("requests",), 2_000) == (shop_.file.guardian.imports, shop_.file.guardian.cost)
+    put(tmp_path, "company/domains/shop/domain.toml", '[autonomy]\ndefault = "L4"\n')
+    assert "company/domains/shop/domain.toml: autonomy.default: is one of L1, L2, L3, not 'L4'" in said(scan(tmp_path, {}))
 
 
 def test_an_unknown_key_of_a_member_is_a_mistake(tmp_path: Path) -> None:

@@ -191,12 +191,11 @@ timeout = "5m"
 
 
 def test_what_is_set_and_not_obeyed_is_said_where_it_was_set(tmp_path):
-    env = {"EVENTCTL_AUTONOMY__DEFAULT": "L1", "EVENTCTL_RUNNER__BATCH": "9"}
+    env = {"EVENTCTL_WORKSPACE__NAME": "here", "EVENTCTL_RUNNER__BATCH": "9"}
     told = settings.load(file(tmp_path, FORMATS), env)[1]
     assert {True} == {problem.warning for problem in told}
     assert [
-        "eventctl.toml: workspace.name", "EVENTCTL_AUTONOMY__DEFAULT",
-        "eventctl.toml: sources.inbox", "eventctl.toml: sources.jobs", "eventctl.toml: channels.phone",
+        "EVENTCTL_WORKSPACE__NAME", "eventctl.toml: sources.inbox", "eventctl.toml: sources.jobs", "eventctl.toml: channels.phone",
     ] == [problem.where for problem in told]  # fmt: skip
     assert all("not obeyed by this version" in problem.what for problem in told)
 

@@ -19,13 +19,11 @@ _YET = "not obeyed by this version"
 NOT_OBEYED: dict[str, dict[str, str]] = {
     "eventctl.toml": {
         "workspace.name": f"a name for other machines comes with the mesh; {_YET}",
-        "autonomy": f"what may act without asking comes with deliveries; {_YET}: cartridges make the calls that their manifests name",
         "sources.*": f"fetching events comes with deliveries; {_YET}",
         "channels.*": f"sending notifications out comes with deliveries; {_YET}",
     },
     "domain.toml": {
         "guardian.judge": f"a judge of its own comes with deliveries; {_YET}: rules judge",
-        "autonomy": f"what may act without asking comes with deliveries; {_YET}",
     },
     "member.toml": {
         "minimum": f"what is worth sending comes with deliveries; {_YET}",

@@ -137,7 +137,12 @@ def _by_lines(text: str, key: Name, value: Any) -> str | None:
         if not own:
             return None
         for block in reversed(own):  # what stands between it and the next header is about the next one
-            del lines[block.begin : block.said]
+            gap = (
+                block.begin > 0
+                and not lines[block.begin - 1].strip()
+                and not "".join(lines[block.said : block.said + 1]).strip()
+            )
+            del lines[block.begin - gap : block.said]
         return "".join(lines)
     if isinstance(value, Mapping):
         return None if own else _with_section(lines, blocks, key, _section(key, value))
@@ -250,3 +255,20 @@ def _text(path: Path) -> str | None:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Misconfigured(f"is not UTF-8 (byte {error.start})", where=str(path)) from None
+
+
+def words(changes: Sequence[Mapping[str, Any]]) -> str:
+    """Changes as a record holds them (`key`, `before`, `after`), as half a sentence."""
+    return "; ".join(_words(str(each["key"]), each["before"], each["after"]) for each in changes)
+
+
+def _words(key: str, before: Any, after: Any) -> str:
+    if after is None:
+        return f"took out {key} (it was {_shown(before)})"
+    return f"set {key} to {_shown(after)}" + ("" if before is None else f" (it was {_shown(before)})")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from eventctl import whyshaped, whyspoke
+from eventctl import tomledit, whyshaped, whyspoke
 from eventctl.event import Level
 from eventctl.reasons import in_words, verdict_in_words
 from eventctl.store import DUPLICATE_OF, LOG_PIPELINE, SHAPED
@@ -83,7 +83,7 @@ def of_record(
     told.add("Where it came from", _origin(trace, now, when))
     told.add("What was done with it", _steps(trace, cursors, now))
     told.add("What was said about it", _noted(trace.annotations, when))
-    matched = whyspoke.of_record(trace, rules, when)
+    matched = whyspoke.of_record(trace, rules, when, views.decisions_about(record.seq))
     told.add("Rules that matched", [line for spoke in matched for line in spoke.lines])
     told.add("What it caused", _caused(trace))
     told.add("Repeats of it", _repeats(trace))
@@ -291,9 +291,11 @@ def moved(record: LogRow) -> str:
     body = orjson.loads(record.body)
     subject = record.principal.partition(":")[2]
     if record.kind == "move":
+        if "changes" in body:
+            return f"{subject} {tomledit.words(body['changes'])}"
         if "silence" in str(body.get("verb")):
             return f"{subject} {_silencing(record, body)}"
-        about = f" n{body['notification']}" if "notification" in body else f" e{body['seq']}" if "seq" in body else ""
+        about = f" d{body['decision']}" if "decision" in body else f" n{body['notification']}" if "notification" in body else f" e{body['seq']}" if "seq" in body else ""
         summary = body.get("resolution", {}).get("summary") if isinstance(body.get("resolution"), dict) else ""
         summary = summary or body.get("reason") or body.get("action")
         verb = str(body.get("verb", record.type))

@@ -39,6 +39,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "log": ("eventctl.cli.log:log", "The records themselves."),
         "events": ("eventctl.cli.events:events", "Event types: declared, and seen."),
     },
+    "Company": {
+        "domain": ("eventctl.cli.domain:domain", "The parts of the workspace, and who decides there."),
+        "member": ("eventctl.cli.member:member", "The people, their roles and domains."),
+        "autonomy": ("eventctl.cli.autonomy:autonomy", "What may act without asking, and why."),
+        "decisions": ("eventctl.cli.decisions:decisions", "What waits for a person: approve it, deny it, undo it."),
+    },
     "Mend": {
         "quarantine": ("eventctl.cli.quarantine:quarantine", "Events held for a person to judge."),
         "dead-letter": ("eventctl.cli.deadletter:deadletter", "Work that failed for good, and can be retried."),
