@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventctl.graph import Graph, Node, as_dot, as_json, as_mermaid, as_text, build, overlap, owning
+from eventctl.graph import Node, build, overlap, owning
 from eventctl.patterns import matches
 from tests.counting import calls
 
@@ -124,27 +123,3 @@ def test_the_work_of_ordering_grows_with_the_nodes_and_no_faster() -> None:
     assert (100, []) == (len(graph.levels), problems)
     one, four = many(500), many(2_000)
     assert calls(lambda: build(four)) < 5 * calls(lambda: build(one))
-
-
-@pytest.fixture
-def graph() -> Graph:
-    return build([node("a"), node("b", after=["a"])])[0]
-
-
-def test_the_picture_in_text(graph: Graph) -> None:
-    assert "shop\n  level 1\n    a\n  level 2\n    b  (after a)" == as_text("shop", graph)
-    assert "shop\n  no cartridges" == as_text("shop", Graph())
-
-
-def test_the_picture_as_json(graph: Graph) -> None:
-    assert {"pipeline": "shop", "levels": [["a"], ["b"]], "edges": [{"from": "a", "to": "b"}]} == as_json("shop", graph)
-
-
-def test_the_picture_in_mermaid(graph: Graph) -> None:
-    assert 'flowchart LR\n  subgraph p["shop"]\n    c0["a"]\n    c1["b"]\n  end\n  c0 --> c1' == as_mermaid("shop", graph)
-
-
-def test_the_picture_in_dot(graph: Graph) -> None:
-    assert 'digraph "shop" {\n  rankdir=LR;\n  {rank=same; "a";}\n  {rank=same; "b";}\n  "a" -> "b";\n}' == as_dot(
-        "shop", graph
-    )

@@ -17,10 +17,13 @@ from eventctl.dag_pipeline import DagPipeline
 from eventctl.event import HOPS_MAX
 from eventctl.plan import Cartridge
 from eventctl.store import Operations, Record, StateRow, Store
-from eventctl.times import MINUTE, iso
+from eventctl.times import MINUTE, SECOND, iso
 from eventctl.totals import NOTHING, Totals
 
 EVERY = MINUTE
+SAVED_S = 5.0
+"""How often totals are written while cartridges run: so old is what `cartridge graph` shows at most, and so much a crash forgets."""
+
 PROMOTABLE = "system.cartridge.promotable"
 _OWN = ("personal/", "company/domains/", "installed:member:", "installed:domain:")
 """How the units begin that may be promoted; what is in the library already may not."""
@@ -35,9 +38,25 @@ class Counting:
     def __init__(self, promote_after: int = 0) -> None:
         self._promote_after = promote_after
         self._added: dict[tuple[str, str], Totals] = {}
+        self._since, self._told_s, self._saved_s = 0, 0.0, 0.0
 
-    def tell(self, store: Store, pipelines: Sequence[Pipeline], since: int, now: int) -> int:
-        """Say what was counted from `since` until now, and count anew; how many records that took."""
+    def begin(self, now: int, monotonic_s: float) -> None:
+        """Time is counted from here."""
+        self._since, self._told_s, self._saved_s = now, monotonic_s, monotonic_s
+
+    def work(self, store: Store, pipelines: Sequence[Pipeline], now: int, monotonic_s: float) -> int:
+        """Tell or save when it is time for that and anything ran; how many records that took."""
+        if (monotonic_s - self._told_s) * SECOND >= EVERY:
+            told = self._tell(store, pipelines, self._since, now)
+            self.begin(now, monotonic_s)
+            return told
+        if monotonic_s - self._saved_s < SAVED_S:
+            return 0
+        self._saved_s = monotonic_s
+        return self.save(store, pipelines, now)
+
+    def _tell(self, store: Store, pipelines: Sequence[Pipeline], since: int, now: int) -> int:
+        """Say what was counted from `since` until now, and count anew."""
         records = [
             _record(pipeline, cartridge, counted, since, now)
             for pipeline, cartridge, counted in _counted(pipelines)

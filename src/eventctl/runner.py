@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from eventctl import decisions, failpoints, invoked
+from eventctl import decisions, failpoints
 from eventctl.advance import Advanced, Pipeline, Wait, standing
 from eventctl.announce import announce
 from eventctl.errors import Conflict, TryLater
@@ -167,8 +167,8 @@ class Engine:
         self._open_cursors()
         self._offset = self._wall_offset()
         self._turn = 0
-        self._told = clock.now(), clock.monotonic()
         self._counting = counting or Counting()
+        self._counting.begin(clock.now(), clock.monotonic())
         self._credit_s = 0.0
         self._stopping = False
 
@@ -180,7 +180,7 @@ class Engine:
             report.reloaded = self._reloaded()
             report.timers = self._fire_timers()
             self._advance_all(report)
-            report.told = self._tell_invocations()
+            report.told = self._counting.work(self.store, self.pipelines, self._clock.now(), self._clock.monotonic())
             report.settled = decisions.settle(self.store, self._clock.now())
             report.outbox = self.outbox.work(self._clock.now(), start=not self._stopping)
             if self.chore and not report.busy:
@@ -294,16 +294,6 @@ class Engine:
             )
         )
         return len(due)
-
-    def _tell_invocations(self) -> int:
-        """Say how often cartridges ran, when it is time and any did; how many records that took."""
-        since, began_s = self._told
-        if (self._clock.monotonic() - began_s) * SECOND < invoked.EVERY:
-            return 0
-        now = self._clock.now()
-        told = self._counting.tell(self.store, self.pipelines, since, now)
-        self._told = now, self._clock.monotonic()
-        return told
 
     def _save_counts(self) -> int:
         """Before this engine comes to rest, or its pipelines go: what ran is added to the totals, and told when its time comes.

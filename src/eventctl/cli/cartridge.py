@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eventctl.cli import ids, versions
 from eventctl.cli.backtest import backtest
+from eventctl.cli.cartridgegraph import graph
+from eventctl.cli.cartridgelook import Looked, counts_by_unit, look
 from eventctl.cli.cartridgetest import cartridge_test
 from eventctl.cli.install import install
 from eventctl.cli.params import PATTERN
@@ -20,16 +21,15 @@ from eventctl.cli.rollback import rollback
 from eventctl.cli.session import Lister, Session, json_option
 from eventctl.cli.trust import trust
 from eventctl.errors import Conflict, Misconfigured, NotFound, Problem, UsageError
-from eventctl.store import LOG_PIPELINE, InstalledRow, Unit
+from eventctl.store import LOG_PIPELINE, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from eventctl.cli.cartridgecard import Card
     from eventctl.composition import Composition
-    from eventctl.dag.faults import Standing
     from eventctl.discovery import Found
-    from eventctl.plugins import Plugins
+    from eventctl.totals import Totals
 
 MISCONFIGURED = 78
 MANIFEST = "cartridge.toml"
@@ -74,23 +74,12 @@ level = "workflow"
 """
 
 
-class Looked(NamedTuple):
-    """What stands in the workspace: as it was found (with what plugins bring), and as it was put together."""
-
-    found: list[Found]
-    units: dict[str, Unit]
-    composed: Composition
-    problems: list[Problem]
-    faults: list[Standing]
-    rows: list[InstalledRow]
-
-
 @click.group(cls=Lister)
 def cartridge() -> None:
     """The steps that events go through: of domains, of members, and from the library. Nothing here executes them."""
 
 
-for command in (backtest, cartridge_test, install, promote, remove, rollback, trust):
+for command in (backtest, cartridge_test, graph, install, promote, remove, rollback, trust):
     cartridge.add_command(command)
 
 
@@ -105,13 +94,14 @@ def list_(session: Session, /, all_versions: bool, as_json: bool) -> None:
     eventctl cartridge list
     eventctl cartridge list --versions
     """
-    looked = _look(session)
+    looked = look(session)
     if all_versions:
         versions.show(Screen(session), looked.rows, as_json=as_json)
         return
     runs = _runs(looked.composed)
     if as_json:
-        items = [_item(looked, found, runs.get(found.path, [])) for found in looked.found]
+        counted = counts_by_unit(session, looked.composed)
+        items = [_item(looked, found, runs.get(found.path, []), counted.get(found.path)) for found in looked.found]
         listing(items, problems=[problem._asdict() for problem in looked.problems])
         return
     screen, suspended = Screen(session), {fault.path for fault in looked.faults if fault.suspended}
@@ -139,8 +129,9 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
     """
     from eventctl.cli import cartridgecard
 
-    looked = _look(session)
+    looked = look(session)
     card = _card(looked, given)
+    card = card._replace(counted=counts_by_unit(session, looked.composed).get(card.unit.path))
     if as_json:
         document({**cartridgecard.form(card), **versions.of(looked.rows, card.unit.path, card.unit)})
     else:
@@ -164,7 +155,7 @@ def check(session: Session, /, path: Path | None, as_json: bool) -> None:
     if (path is not None and str(path).endswith(ARCHIVES)) or str(path).startswith("pip:"):
         problems = _packed(session, str(path))
     else:
-        problems = _look(session).problems if path is None else _mistakes(path) or _in_place(session, path)
+        problems = look(session).problems if path is None else _mistakes(path) or _in_place(session, path)
     wrong = [problem for problem in problems if not problem.warning]
     if as_json:
         listing([problem._asdict() for problem in problems], ok=not wrong)
@@ -174,34 +165,6 @@ def check(session: Session, /, path: Path | None, as_json: bool) -> None:
         tell(Screen(session), problems)
     if wrong:
         raise click.exceptions.Exit(MISCONFIGURED)
-
-
-@cartridge.command(short_help="Draw the order in which cartridges run.")
-@click.argument("pipeline", required=False, metavar="[PIPELINE]")
-@click.option("--format", "form", type=click.Choice(["text", "mermaid", "dot", "json"]), default="text", help="How to draw it.")
-@click.pass_obj
-def graph(session: Session, /, pipeline: str | None, form: str) -> None:
-    """Draw the cartridges of PIPELINE (default: of all) level by level.
-
-    \b
-    eventctl cartridge graph
-    eventctl cartridge graph domain:marketing --format mermaid
-    """
-    from eventctl import graph as graphs
-    from eventctl.text import safe_text
-
-    plans = _look(session).composed.plans
-    if pipeline is not None and pipeline not in plans:
-        raise NotFound(f"no pipeline {pipeline!r} has cartridges", hint=f"there are {', '.join(plans) or 'none'}")
-    chosen = [plan for name, plan in plans.items() if pipeline in (None, name)]
-    if form == "json":
-        listing([graphs.as_json(plan.pipeline, plan.graph) for plan in chosen])
-        return
-    draw = {"text": graphs.as_text, "mermaid": graphs.as_mermaid, "dot": graphs.as_dot}[form]
-    for plan in chosen:
-        click.echo(safe_text(draw(plan.pipeline, plan.graph), newline=True))
-    if not chosen:
-        Screen(session).say("No pipeline has cartridges.")
 
 
 @cartridge.command(short_help="Write a new cartridge to begin with.")
@@ -267,39 +230,6 @@ def _write(target: Path, text: str) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _look(session: Session) -> Looked:
-    from eventctl import composition
-    from eventctl.cli.wiring import house_of
-    from eventctl.dag.faults import standing
-
-    house = house_of(session)
-    settings, problems = house.settings()
-    rows: list[InstalledRow] = []
-    try:
-        with session.reading() as store:
-            scan, faults, rows = house.scan(store), standing(store), store.installed()
-    except NotFound:
-        scan, faults = house.scan(), []
-    found = [*scan.found, *_plugged(house.plugins)]
-    catalog, more = house.catalog()
-    composed = composition.compose(scan, catalog, enable=settings.enable, plugged=house.plugins.cartridges)
-    enabling = [problem for problem in problems if "enable" in problem.where]
-    of_types = [problem for problem in more if problem.where.startswith("company/")]
-    return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])), faults, rows)
-
-
-def _plugged(plugins: Plugins) -> Iterator[Found]:
-    """What plugins bring; a manifest with a mistake is named when all is put together."""
-    from eventctl.discovery import Found
-    from eventctl.manifest import from_mapping
-    from eventctl.modules import Code
-
-    for plugin, spec in plugins.cartridges:
-        path = f"plugin:{plugin}/{spec.manifest.get('id', '?')}"
-        with suppress(Misconfigured):
-            yield Found(from_mapping(spec.manifest, path), "library", "", path, Code())
-
-
 def _card(looked: Looked, given: str) -> Card:
     """The one cartridge that an id or a path names; what is switched off counts too."""
     from eventctl import manifest
@@ -356,7 +286,7 @@ def _in_place(session: Session, path: Path) -> list[Problem]:
     """What only the workspace can say about one of its cartridges: types that nobody declares, what its owner may not do."""
     try:
         place = path.resolve().relative_to(session.paths().root).as_posix()
-        problems = _look(session).problems
+        problems = look(session).problems
     except (ValueError, NotFound):
         return []  # a draft that stands elsewhere
     return [problem for problem in problems if problem.where.startswith((f"{place}:", f"{place}/")) or problem.where == place]
@@ -371,9 +301,10 @@ def _runs(composed: Composition) -> dict[str, list[str]]:
     return runs
 
 
-def _item(looked: Looked, found: Found, runs: list[str]) -> dict[str, Any]:
+def _item(looked: Looked, found: Found, runs: list[str], counted: Totals | None) -> dict[str, Any]:
     came = versions.of(looked.rows, found.path, looked.units.get(found.path))
-    return {**_form(found, runs), **came, "broken": _broken(looked, found) or None}
+    counts = counted.form() if counted else None
+    return {**_form(found, runs), **came, "broken": _broken(looked, found) or None, "counts": counts}
 
 
 def _form(found: Found, runs: list[str]) -> dict[str, Any]:
@@ -394,14 +325,7 @@ def _broken(looked: Looked, found: Found) -> str:
 
 def _off(looked: Looked) -> list[list[object]]:
     """Those that were switched off, and still stand there as they were."""
-    from eventctl import manifest
-
-    off = [unit for unit in looked.units.values() if unit.state != "active" and unit.manifest]
-    return [
-        [manifest.undump(unit.manifest).id, Cell("nothing (switched off)", fg="red"), unit.reason]
-        for unit in off
-        if not unit.path.startswith("plugin:")
-    ]
+    return [[name, Cell("nothing (switched off)", fg="red"), unit.reason] for unit, name in looked.off()]
 
 
 def _row(found: Found, runs: list[str], broken: str, suspended: Collection[str]) -> list[object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from eventctl import manifest as manifests
-from eventctl.cli.render import Screen
+from eventctl.cli.render import Screen, local
 from eventctl.store import LOG_PIPELINE, Unit
 from eventctl.times import format_duration
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from eventctl.dag.faults import Standing
     from eventctl.errors import Problem
     from eventctl.manifest import Manifest
+    from eventctl.totals import Totals
 
 
 class Place(NamedTuple):
@@ -30,7 +31,10 @@ class Place(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A cartridge and its unit; `problems` are those that stand in its files or settings, `faults` what it had no answer for."""
+    """A cartridge and its unit; `problems` are those that stand in its files or settings, `faults` what it had no answer for.
+
+    `counted` is how often it ran, in all pipelines together; None for one that no plan has.
+    """
 
     manifest: Manifest
     unit: Unit
@@ -38,6 +42,7 @@ class Card(NamedTuple):
     places: list[Place]
     problems: list[Problem]
     faults: list[Standing]
+    counted: Totals | None = None
 
 
 def places_of(path: str, composed: Composition) -> list[Place]:
@@ -61,6 +66,7 @@ def form(card: Card) -> dict[str, Any]:
         "problems": [problem._asdict() for problem in card.problems],
         "mode": given.mode if (given := card.manifest.rule) else "live",
         "errors": [fault._asdict() for fault in card.faults],
+        "counts": card.counted.form() if card.counted else None,
     }  # fmt: skip
 
 
@@ -75,7 +81,7 @@ def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) ->
     )
     screen.fields(
         [
-            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit, card.faults)), ("runs in", runs or "nothing"), *more,
+            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit, card.faults)), ("runs in", runs or "nothing"), ("has run", _ran(card.counted)), *more,
             *_rule_fields(given), ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
             ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
             ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error if given.rule is None else ""),
@@ -87,6 +93,19 @@ def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) ->
     for fault in card.faults:
         screen.say(f"it {fault}")
     _show_problems(screen, card.problems)
+
+
+def _ran(counted: Totals | None) -> str:
+    """How often it ran, how long that took and when it last did."""
+    if counted is None:
+        return ""
+    if not counted.calls:
+        return "never"
+    from eventctl.drawing import milliseconds
+
+    times = f"{counted.calls:,} times" if counted.calls > 1 else "once"
+    errors = f", {counted.errors:,} error{'s' * (counted.errors != 1)}" if counted.errors else ""
+    return f"{times}{errors}; 95 of 100 within {milliseconds(counted.p95_ns)}, last {local(counted.last)}"
 
 
 def _rule_fields(given: Manifest) -> list[tuple[str, object]]:
