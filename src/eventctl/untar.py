@@ -74,15 +74,15 @@ def members(raw: bytes, where: str) -> dict[str, bytes]:
 def _take(files: dict[str, bytes], seen: set[str], header: _Header, content: bytes, where: str) -> None:
     name = header.name.removeprefix("./")
     folder = header.kind == _FOLDER
+    if header.kind not in _FILE and not folder:
+        kind = _KINDS.get(header.kind, "of a kind that is not known here")
+        raise refused(where, header.name, f"is {kind}, and a package holds plain files")
     name = name[:-1] if folder and name.endswith("/") else name
     if folder and name in ("", "."):
         return
     mistake = name_mistake(name)
     if mistake:
         raise refused(where, header.name, f"its name {mistake}")
-    if header.kind not in _FILE and not folder:
-        kind = _KINDS.get(header.kind, "of a kind that is not known here")
-        raise refused(where, header.name, f"is {kind}, and a package holds plain files")
     if name.casefold() in seen:
         raise refused(where, header.name, "is there twice")
     seen.add(name.casefold())
