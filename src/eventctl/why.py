@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from eventctl import tomledit, whyshaped, whyspoke
+from eventctl import whyshaped, whyspoke
 from eventctl.event import Level
 from eventctl.reasons import in_words, verdict_in_words
 from eventctl.store import DUPLICATE_OF, LOG_PIPELINE, SHAPED
@@ -42,7 +42,8 @@ VERBS = {
     "claim": "claimed", "start": "began work on", "release": "gave back", "resolve": "resolved", "seen": "saw",
     "unseen": "marked as unseen", "snooze": "snoozed", "unsnooze": "ended the snooze of", "archive": "archived",
     "unarchive": "brought back", "quarantine.release": "released", "quarantine.discard": "discarded",
-    "dead.retry": "asked to retry", "dead.discard": "gave up", "act": "acted on",
+    "dead.retry": "asked to retry", "dead.discard": "gave up", "decisions.approve": "approved", "decisions.deny": "denied",
+    "decisions.undo": "took back", "act": "acted on",
 }  # fmt: skip
 OWED = {
     "pending": "is owed", "sending": "is on its way", "retry": "failed and is tried again", "done": "is done",
@@ -292,10 +293,13 @@ def moved(record: LogRow) -> str:
     subject = record.principal.partition(":")[2]
     if record.kind == "move":
         if "changes" in body:
+            from eventctl import tomledit
+
             return f"{subject} {tomledit.words(body['changes'])}"
         if "silence" in str(body.get("verb")):
             return f"{subject} {_silencing(record, body)}"
-        about = f" d{body['decision']}" if "decision" in body else f" n{body['notification']}" if "notification" in body else f" e{body['seq']}" if "seq" in body else ""
+        letters = {"decision": "d", "notification": "n", "seq": "e"}
+        about = next((f" {letter}{body[name]}" for name, letter in letters.items() if name in body), "")
         summary = body.get("resolution", {}).get("summary") if isinstance(body.get("resolution"), dict) else ""
         summary = summary or body.get("reason") or body.get("action")
         verb = str(body.get("verb", record.type))

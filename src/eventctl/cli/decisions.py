@@ -13,9 +13,8 @@ from eventctl import decisions as machine
 from eventctl.cli import forms, ids
 from eventctl.cli.render import Cell, Screen, count, document, json_text, listing, local
 from eventctl.cli.session import Lister, Session, json_option
-from eventctl.cli.shortid import notification, number, parse
+from eventctl.cli.shortid import decision, number
 from eventctl.cli.who import principal
-from eventctl.errors import NotFound, UsageError
 from eventctl.store import Keys, Operations
 from eventctl.times import ago
 
@@ -83,7 +82,7 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
     eventctl decisions show n12
     """
     with session.reading() as store:
-        row = named(store, given)
+        row = decision(store.views, given)
         found = store.snapshot(Keys(approvals=[row.kind], records=[row.seq], identities=[("outbox", row.call)]))
     about, answer = found.records.get(row.seq), found.identities.get(("outbox", row.call))
     approvals = found.approvals.get(row.kind, 0)
@@ -150,31 +149,13 @@ def undo(session: Session, /, given: tuple[str, ...], as_json: bool) -> None:
     _decide(session, "undo", given, as_json)
 
 
-def named(store: Store, given: str) -> DecisionRow:
-    """The decision that `d3` or `3` names, or `n12` where that tells of one."""
-    short = parse(given)
-    if short is not None and short[0] == "n":
-        told = notification(store.views, given)
-        record = store.views.record(told.seq)
-        about = forms.value(record.body).get("payload", {}).get("number") if record and told.life == "decision" else None
-        if not isinstance(about, int):
-            raise UsageError(f"n{told.id} is about no decision", hint="`eventctl decisions list` shows what waits for one")
-        wanted = about
-    else:
-        wanted = number(given, "d", "decision")
-    row = store.views.decision(wanted)
-    if row is None:
-        raise NotFound(f"there is no d{wanted}", hint="`eventctl decisions list --all` shows what there is")
-    return row
-
-
 def _decide(session: Session, verb: str, given: tuple[str, ...], as_json: bool) -> None:
     """Each by a durable move of its own, in order; what is mistyped is no reason to have decided those before it."""
     who = principal(session)
     done: list[machine.Decided] = []
     try:
         with client.short(session.paths()) as store:
-            wanted = [named(store, each).number for each in given]
+            wanted = [decision(store.views, each).number for each in given]
             done.extend(_one(store, verb, each, who, session.now()) for each in wanted)
     finally:
         _answer(session, done, as_json)

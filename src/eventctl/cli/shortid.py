@@ -1,4 +1,4 @@
-"""The ids that people type: `e42` a record, `n7` a notification, `d3` a reject, `s42` a silence, or the beginning of a long id.
+"""The ids that people type: `e42` a record, `n7` a notification, `d3` a decision, `r3` a reject, `s42` a silence, or the beginning of a long id.
 
 A bare number is what the command is about. Whatever was typed must name one thing: two candidates are an error that lists them.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import orjson
+
 from eventctl.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from eventctl.notification import Notification
-    from eventctl.store import LogRow
+    from eventctl.store import DecisionRow, LogRow
     from eventctl.views import Views
 
 _SHORT = re.compile(r"([endrs]?)([0-9]{1,18})", re.IGNORECASE)
@@ -41,6 +43,24 @@ def notification(views: Views, text: str) -> Notification:
     if found is None:
         raise NotFound(f"there is no notification n{wanted}", hint="`eventctl inbox list --archived` shows all there are")
     return found
+
+
+def decision(views: Views, text: str) -> DecisionRow:
+    """The decision that `d3` or `3` names, or the one that the notification `n12` tells of."""
+    short = parse(text)
+    wanted = _told_by(views, text) if short is not None and short[0] == "n" else number(text, "d", "decision")
+    found = views.decision(wanted)
+    if found is None:
+        raise NotFound(f"there is no d{wanted}", hint="`eventctl decisions list --all` shows what there is")
+    return found
+
+
+def _told_by(views: Views, text: str) -> int:
+    told = notification(views, text)
+    newest = views.record(told.seq)
+    if newest is None or not newest.type.startswith("decision."):
+        raise UsageError(f"n{told.id} is about no decision", hint="`eventctl decisions list` shows what waits for one")
+    return int(orjson.loads(newest.body)["payload"]["number"])
 
 
 def record(views: Views, text: str) -> LogRow:

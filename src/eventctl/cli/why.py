@@ -9,10 +9,9 @@ import click
 
 from eventctl import client, whydecided
 from eventctl.cli import ids
-from eventctl.cli.decisions import named
 from eventctl.cli.render import Screen, document, local
 from eventctl.cli.session import Session, Verb, json_option
-from eventctl.cli.shortid import notification, parse, record
+from eventctl.cli.shortid import decision, notification, parse, record
 from eventctl.declared import META, Declared
 from eventctl.errors import NotFound
 from eventctl.store import Store
@@ -72,7 +71,7 @@ def _explain(session: Session, store: Store, given: str, when: Callable[[int], s
         row = notification(store.views, given)
         return of_notification(store.views, row, declared, rules, now=session.now(), when=when)
     if short and short[0] == "d":
-        decided = named(store, given)
+        decided = decision(store.views, given)
         about = store.views.trace(decided.seq) if decided.seq else None
         return whydecided.of_decision(store.views, decided, about, now=session.now(), when=when)
     found = record(store.views, given)
