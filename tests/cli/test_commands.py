@@ -119,7 +119,7 @@ def test_status_counts_everything(worked, snapshot):
     assert None is facts["runner"]
     assert 0 == facts["unaccounted"]
     expected = {"cursor": 3, "lag": 0, "applied": 2, "dropped": 0, "quarantined": 1, "waiting": 0, "dead": 0}
-    assert {**expected, "held": None} == facts["pipelines"]["system"]
+    assert {**expected, "held": None, "unfinished": None} == facts["pipelines"]["system"]
     assert [] == facts["cartridges"]
 
 

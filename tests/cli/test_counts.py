@@ -5,6 +5,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
+import eventctl
+
 BROKEN = """\
 # /// cartridge
 # id = "fails"
@@ -88,3 +90,42 @@ def test_one_that_has_run_so_often_is_suggested_in_the_inbox_once(face):
     titles = [item["title"] for item in orjson.loads(face("inbox", "--json").stdout)["items"]]
     said = "mine of ada has run 2 times without an error: `eventctl cartridge promote mine --to domain:shop`"
     assert [said] == [title for title in titles if "promote" in title]
+
+
+ASKS = """\
+# /// cartridge
+# id = "asks"
+# version = "1.0.0"
+# summary = "Waits for what nobody answers yet."
+# consumes = ["shop.**"]
+# [permissions]
+# calls = ["command"]
+# ///
+
+
+async def process(event, context):
+    if event.payload.get("bad"):
+        raise ValueError("no")
+    await context.call("command", {"argv": ["sleep", "20"]})
+    return event
+"""
+
+
+def test_status_says_what_each_pipeline_has_not_finished_and_since_when(face):
+    folder = face.root / "company/domains/shop/cartridges"
+    folder.mkdir(parents=True)
+    (folder / "asks.py").write_text(ASKS)
+    face("run", "--until-idle")
+    assert None is orjson.loads(face("status", "--json").stdout)["pipelines"]["domain:shop"]["unfinished"]
+    for number, entity in enumerate(("a://1", "a://1", "a://2")):
+        face("emit", "shop.sold", "--source", "till", "--id", str(number), "--entity", entity)
+    face("emit", "shop.sold", "--source", "till", "--id", "bad", "--payload", '{"bad": true}')
+    with eventctl.open(face.root, env=face.env) as workspace:
+        workspace.step()
+    left = orjson.loads(face("status", "--json").stdout)["pipelines"]["domain:shop"]["unfinished"]
+    assert (2, 1, 1, 0) == tuple(left[state] for state in ("waiting", "behind", "retry", "struck"))
+    assert 0 <= left["oldest_s"] < 60
+    assert left["next_retry"] > left["oldest_since"]
+    said = face("status").stderr
+    assert "domain:shop: 2 for an answer; 1 behind an earlier event of its entity; 1 to be tried again, first in " in said
+    assert f"the oldest, {left['oldest']}, for " in said

@@ -10,6 +10,7 @@ from eventctl import client
 from eventctl.cli import forms
 from eventctl.cli.render import Cell, Screen, document
 from eventctl.cli.session import Session, Verb, json_option
+from eventctl.cli.unfinished import Unfinished, unfinished
 from eventctl.store import CursorRow
 from eventctl.times import SECOND, format_duration
 from eventctl.views import Counts
@@ -43,6 +44,7 @@ def status(session: Session, /, as_json: bool) -> None:
     with session.reading() as store:
         counts = store.views.counts()
         cursors = store.views.cursors()
+        left = unfinished(store, [cursor for cursor, _ in cursors])
         blamed = _blamed(store)
         faults = _faults(store)
         unknown = undeclared_of(store)
@@ -50,7 +52,7 @@ def status(session: Session, /, as_json: bool) -> None:
     if as_json:
         items = [blame._asdict() for blame in blamed]
         told = {
-            **_form(counts, cursors),
+            **_form(counts, cursors, left, session.now()),
             "cartridges": items,
             "rules": [each._asdict() for each in faults],
             "undeclared_types": len(unknown),
@@ -67,6 +69,8 @@ def status(session: Session, /, as_json: bool) -> None:
     states = [state for state in STATES if any(getattr(cursor, state) for cursor, _ in cursors)]
     rows = [_row(cursor, lag, states) for cursor, lag in cursors]
     screen.table(("pipeline", "at", "behind", *states), rows, right=range(1, 3 + len(states)))
+    for open_ in left:
+        screen.say(f"{open_.pipeline}: {open_.words(session.now())}")
     for blame in blamed:
         screen.say(f"{blame.id} {blame}: `eventctl cartridge show {blame.path}`")
     for fault in faults[:FAULTS_MAX]:
@@ -132,12 +136,18 @@ def _held(cursor: CursorRow, lag: int) -> str:
     return f"{cursor.waiting:,} events wait for answers, and {WAITING_MAX:,} may: it takes nothing new" if full else ""
 
 
-def _form(counts: Counts, cursors: list[tuple[CursorRow, int]]) -> dict[str, Any]:
+def _form(counts: Counts, cursors: list[tuple[CursorRow, int]], left: Sequence[Unfinished], now: int) -> dict[str, Any]:
+    open_ = {each.pipeline: each.form(now) for each in left}
     return {
         "log": {"records": counts.log_records, "tail": counts.log_tail},
         "feed": {"tail": counts.feed_tail},
         "pipelines": {
-            cursor.pipeline: {**forms.cursor(cursor, lag), "held": _held(cursor, lag) or None} for cursor, lag in cursors
+            cursor.pipeline: {
+                **forms.cursor(cursor, lag),
+                "held": _held(cursor, lag) or None,
+                "unfinished": open_.get(cursor.pipeline),
+            }
+            for cursor, lag in cursors
         },
         "notifications": {"open": counts.notifications_open, "unclaimed": counts.notifications_unclaimed},
         "outbox": {"owed": counts.outbox_owed, "dead": counts.outbox_dead, "unknown": counts.outbox_unknown},
