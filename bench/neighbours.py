@@ -1,4 +1,7 @@
-"""Four busy domains beside the system pipeline: every accepted event is one cartridge's of one of them. What is left for the system."""
+"""Four busy domains and 200 members beside the system pipeline: what is left for the system.
+
+Every accepted event is one cartridge's of one of the domains, and that of ten members.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from eventctl.runner import Engine
 from eventctl.workspace import Paths
 
 DOMAINS = 4
+MEMBERS = 200
 COUNT = 20_000
 CARTRIDGE = """# /// cartridge
 # id = "busy-{number}"
@@ -34,7 +38,8 @@ async def process(event: Event, context: Context) -> Event | None:
 
 
 def measure(rounds: int) -> list[Figure]:
-    bodies, expected = workload.encoded(COUNT), workload.expected(COUNT, types=workload.TYPES)
+    bodies = workload.encoded(COUNT)
+    expected = workload.expected(COUNT, types=workload.TYPES) * (1 + MEMBERS // len(workload.TYPES))
     alone: list[Spent] = []
     beside: list[Spent] = []
     whole: list[Spent] = []
@@ -47,7 +52,7 @@ def measure(rounds: int) -> list[Figure]:
             system, rest = worked_off(busy, bodies, expected)
             beside.append(system)
             whole.append(Spent(system.wall + rest.wall, system.cpu + rest.cpu))
-    title = f"{DOMAINS} busy domains beside the system pipeline"
+    title = f"{DOMAINS} busy domains and {MEMBERS} members beside the system pipeline"
     return [
         figure(
             f"{title}: its throughput against alone",
@@ -57,18 +62,23 @@ def measure(rounds: int) -> list[Figure]:
             aim=0.9,
             detail=by_cpu(alone, beside),
         ),
-        figure(f"{title}: until the domains are through too", ratios(alone, whole), "of alone", detail=by_cpu(alone, whole)),
+        figure(f"{title}: until all are through", ratios(alone, whole), "of alone", detail=by_cpu(alone, whole)),
     ]
 
 
 def settle(root: Path) -> None:
-    """Four domains beside the one that the types belong to, a cartridge each, for a quarter of the types each."""
+    """Four domains beside the one that the types belong to, a cartridge each, for a quarter of the types each; members, a type each."""
     make_domain(root)
     for number in range(DOMAINS):
         folder = root / "company" / "domains" / f"busy-{number}" / "cartridges"
         folder.mkdir(parents=True)
         consumes = ", ".join(f'"{name}"' for name in workload.TYPES[number::DOMAINS])
         (folder / f"busy-{number}.py").write_text(CARTRIDGE.format(number=number, consumes=consumes))
+    for number in range(MEMBERS):
+        folder = root / "personal" / f"member-{number}" / "cartridges"
+        folder.mkdir(parents=True)
+        consumes = f'"{workload.TYPES[number % len(workload.TYPES)]}"'
+        (folder / "busy-self.py").write_text(CARTRIDGE.format(number="self", consumes=consumes))
 
 
 def worked_off(root: Path, bodies: list[bytes], expected: int) -> tuple[Spent, Spent]:

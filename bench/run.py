@@ -14,6 +14,7 @@ from collections.abc import Callable
 from bench import (
     appending,
     backtesting,
+    calls,
     idling,
     installed,
     latency,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "pipeline": pipeline.measure,
     "latency": latency.measure,
     "neighbours": neighbours.measure,
+    "calls": calls.measure,
     "installed": installed.measure,
     "reload": reloading.measure,
     "rules": rules.measure,
