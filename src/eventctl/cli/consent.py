@@ -16,7 +16,6 @@ from eventctl.errors import Misconfigured, NotFound, Problem, UsageError
 
 if TYPE_CHECKING:
     from eventctl.autonomy import Autonomy
-    from eventctl.guardian import Verdict
     from eventctl.lifecycle import Done, Proposal
     from eventctl.manifest import Manifest
     from eventctl.staging import Ground
@@ -30,6 +29,11 @@ FULL_RIGHTS = (
     "see every secret of this process, and change what eventctl itself does. No permission in its manifest limits it there. Trust it "
     "only when you have read it, all of it."
 )
+
+
+VERDICTS = {
+    "accept": "has nothing against it", "ask": "asks you to look at this first", "refuse": "refuses it",
+}  # fmt: skip
 
 
 class Agreed(NamedTuple):
@@ -51,37 +55,30 @@ def show(screen: Screen, proposal: Proposal, manifest: Manifest | None) -> None:
     screen.line()
     was = f"{before.version} ({short(before.digest)})" if before else "nothing"
     come = proposal.left.place if proposal.left else proposal.carried[0] if proposal.carried else ""
-    screen.fields([("place", proposal.place), ("from", come), ("there now", "" if proposal.carried else was)], indent=2)
+    rows: list[tuple[str, object]] = [("place", proposal.place), ("from", come), ("there now", "" if proposal.carried else was)]
     if given is not None:
-        screen.fields(
-            [
-                ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
-                ("requires", ", ".join(given.requires)), ("effects", ", ".join(given.rule.effects) if given.rule else ""),
-            ],
-            indent=2,
-        )  # fmt: skip
+        rows += [
+            ("consumes", ", ".join(given.consumes)),
+            ("emits", ", ".join(given.emits)),
+            ("annotates", ", ".join(given.annotates)),
+        ]
+        rows += [("requires", ", ".join(given.requires)), ("effects", ", ".join(given.rule.effects) if given.rule else "")]
     if proposal.verdict is not None:
-        _judged(screen, proposal.verdict)
-    screen.fields(
-        [
-            ("runs", _where(after.runs if after else "", given) if after or proposal.carried else ""),
-            ("origin", after.origin if after else ""), ("digest", proposal.digest),
-        ],
-        indent=2,
-    )  # fmt: skip
+        asked, diff = proposal.verdict.permissions, proposal.verdict.diff
+        rows += [("may call", ", ".join(asked.calls)), ("secrets", ", ".join(asked.secrets)), ("hosts", ", ".join(asked.hosts))]
+        rows += [("imports", ", ".join(asked.imports))]
+        rows += [("new", ", ".join(diff.new)), ("wider", ", ".join(diff.wider)), ("no more", ", ".join(diff.gone))]
+    rows += [
+        ("runs", _where(after.runs if after else "", given) if after or proposal.carried else ""),
+        ("origin", after.origin if after else ""), ("digest", proposal.digest),
+    ]  # fmt: skip
     if proposal.backtest:
         counts = ", ".join(f"{number:,} {kind}" for kind, number in proposal.backtest["counts"].items() if number)
-        screen.fields([("backtest", f"{proposal.backtest['records']:,} records: {counts or 'no difference'}")], indent=2)
-
-
-def _judged(screen: Screen, verdict: Verdict) -> None:
-    asked, diff = verdict.permissions, verdict.diff
-    words = {"calls": "may call", "secrets": "secrets", "hosts": "hosts", "imports": "imports"}
-    screen.fields([(words[name], ", ".join(getattr(asked, name))) for name in words], indent=2)
-    changes = [("new", diff.new), ("wider", diff.wider), ("no more", diff.gone)]
-    screen.fields([(name, ", ".join(lines)) for name, lines in changes], indent=2)
-    screen.fields([("guardian", verdict.verdict)], indent=2)
-    for reason in verdict.reasons:
+        rows.append(("backtest", f"{proposal.backtest['records']:,} records: {counts or 'no difference'}"))
+    if proposal.verdict is not None:
+        rows.append(("guardian", VERDICTS[proposal.verdict.verdict]))
+    screen.fields(rows, indent=2)
+    for reason in proposal.verdict.reasons if proposal.verdict else ():
         screen.line(f"{reason.severity}:", reason.sentence, indent=4)
 
 
@@ -108,14 +105,14 @@ def refuse(proposal: Proposal, problems: list[Problem]) -> None:
 
 def agree(question: str, given: Agreed, *, words: str = "") -> None:
     """Ask a person. Raises `UsageError` where there is none to ask, `Abort` on a no."""
+    if words:
+        click.echo(words, err=True)
     if given.yes:
         return
     if not at_a_terminal():
         raise UsageError(
             "nobody is here to agree to it", hint="--yes agrees beforehand; --ask leaves it for an admin to approve"
         )
-    if words:
-        click.echo(words, err=True)
     if not click.confirm(question, err=True):
         click.echo("nothing was changed", err=True)
         raise click.exceptions.Exit(1)
