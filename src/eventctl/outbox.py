@@ -34,8 +34,8 @@ from eventctl.store import Keys, Operations, OutboxChange, OutboxRow, Record, St
 from eventctl.times import FOREVER, MINUTE, SECOND, iso
 
 THREADS = 16
-"""Two calls a second of 5 s each are ten at once, and a thread that waits for a program takes under 0.1 % of a processor. What does not find one
-free waits its turn, and only the events that asked wait with it."""
+"""Two calls a second of 5 s each are ten at once, and a thread that waits for a program takes under 0.1 % of a processor. What finds
+none free waits its turn, and only the events that asked wait with it."""
 
 DEADLINE = 60 * SECOND
 GRACE = 5 * SECOND
