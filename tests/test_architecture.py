@@ -28,17 +28,17 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins", "programs"),
     "2 memory": (
         "acting", "audit", "backup", "evidence", "decisions", "lookups", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "resolution", "retention", "silences", "snapshots",
-        "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "suites", "viewing",
+        "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "viewing",
     ),
     "3 flow": (
         "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "drawing", "graph", "guardian", "installed", "kept", "matrix", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
         "trampoline", "why", "whydecided", "whyrule", "whyshaped", "whyspoke", "whyterms", "whywindow", "windows",
     ),
     "4 running": (
-        "agents", "app", "appendserver", "breadcrumb", "carrying", "client", "company", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "lifecycle", "outbox", "pipsource", "reload",
-        "trial", "backtest", "beginning", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "service", "staging", "starter", "confinement", "strikes", "supervisor", "worker", "worker_process", "workerlink", "workerrun", "workers", "units", "whyasked", "workspace",
+        "agents", "app", "appendserver", "asked", "breadcrumb", "carrying", "client", "company", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "lifecycle", "outbox", "pipsource", "reload",
+        "trial", "backtest", "beginning", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "service", "staging", "starter", "confinement", "fences", "strikes", "supervisor", "worker", "worker_process", "workerlink", "workerrun", "workers", "units", "whyasked", "workspace",
     ),
-    "5 faces": ("__main__", "cli", "demo", "kit", "pytest_plugin", "testing", "trying"),
+    "5 faces": ("__main__", "cli", "demo", "kit", "pytest_plugin", "ran", "suites", "testing", "trying"),
 }  # fmt: skip
 """Every module of `eventctl`, by the first part of its name. A new one finds its place here before it finds users.
 

@@ -1,4 +1,13 @@
-"""For tests of a workspace: its cartridges' examples as cases of pytest, and the plugin that collects them.
+"""The kit for who writes cartridges and plugins: everything that a test of one needs, and nothing that runs without being asked.
+
+    make_event, Events, Clock     events and a time that come out the same every time            (kit)
+    run_cartridge, Ran            one cartridge through the real pipelines, and all that it said    (trying)
+    workspace                     a workspace in a folder, open                                   (kit)
+    examples                      the examples beside cartridges, as cases                        (here)
+    eventctl.suites               what every cartridge, executor, enricher, store must do
+
+With pytest they are fixtures by themselves: `make_event`, `run_cartridge`, `clock`, `workspace`. `pytest -p eventctl.testing` also takes
+`*.examples.toml` and `examples/*.toml` beside cartridges for tests.
 
     # test_cartridges.py
     import pytest
@@ -7,8 +16,6 @@
     @pytest.mark.parametrize("example", testing.examples("path/to/workspace"), ids=str)
     def test_an_example_holds(example):
         example.check()
-
-Or `pytest -p eventctl.testing`, which takes `*.examples.toml` and `examples/*.toml` beside cartridges for tests by themselves.
 """
 
 from __future__ import annotations
@@ -25,10 +32,18 @@ from eventctl.backtest import Stage
 from eventctl.breadcrumb import NoCrumb
 from eventctl.errors import NotFound
 from eventctl.examples import Result
+from eventctl.kit import START, Bench, Clock, Events, make_event, workspace
+from eventctl.ran import Call, Decided, Drop, Failure, Notice, Ran, Timer
+from eventctl.trying import CartridgeFailed, run_cartridge
 from eventctl.workspace import CONFIG, at
 
 if TYPE_CHECKING:
     import pytest
+
+__all__ = [
+    "START", "Bench", "Call", "CartridgeFailed", "Case", "Clock", "Decided", "Drop", "Events", "Failed", "Failure", "Notice", "Ran",
+    "Timer", "examples", "make_event", "run_cartridge", "workspace",
+]  # fmt: skip
 
 
 class Failed(AssertionError):
@@ -57,9 +72,9 @@ class Case(NamedTuple):
             raise Failed("\n".join([str(self), *_lines(result)]))
 
 
-def examples(workspace: str | os.PathLike[str]) -> list[Case]:
+def examples(folder: str | os.PathLike[str]) -> list[Case]:
     """Every example of the cartridges in a workspace."""
-    root = Path(workspace).resolve()
+    root = Path(folder).resolve()
     return [Case(root, unit, file) for unit, file in reading.every(root)]
 
 
@@ -71,6 +86,14 @@ def _lines(result: Result) -> Iterator[str]:
 @cache
 def _stage(root: Path) -> Stage:
     return Stage(House(at(root), {}, NoCrumb(), no_plugins=True), None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The fixtures too, where the plugin that brings them is not installed as one."""
+    from eventctl import pytest_plugin
+
+    if not config.pluginmanager.is_registered(pytest_plugin):
+        config.pluginmanager.register(pytest_plugin)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
