@@ -34,7 +34,7 @@ def wished(domains: tuple[str, ...], members: tuple[str, ...], levels: tuple[str
 
 def asked(screen: Screen, root: Path, wish: Wish, member: str, shipped: Mapping[str, str]) -> tuple[Wish, str]:
     """The wish with an answer to everything that it does not say, and who asks. What was given by flags is not asked about."""
-    screen.title(f"A new workspace in {root}")
+    screen.title(f"A new workspace in {root.resolve()}")
     screen.line("Enter takes what stands in brackets. Nothing is written before the last answer.", indent=2)
     if wish.domains is None and shipped:
         wish = replace(wish, domains=_domains(screen, shipped))
