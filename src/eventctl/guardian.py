@@ -20,6 +20,7 @@ from eventctl.obeyed import NOT_OBEYED
 from eventctl.package import Package
 from eventctl.patterns import matches
 from eventctl.plugins import judged
+from eventctl.rule import SHAPING_KINDS
 from eventctl.shapes import written_duration
 from eventctl.suggest import did_you_mean
 
@@ -204,20 +205,16 @@ def _severest(reasons: Collection[Reason]) -> Say:
 def _asked(package: Package, sight: Sight) -> Asked:
     written, rule = package.manifest, package.manifest.rule
     calls, effects = set(written.permissions.calls), set(rule.effects if rule else ())
-    if rule is not None and rule.propose is not None:
-        calls |= {name for name in ("command", "agent") if getattr(rule.propose, name, None)}
-    emits = set(written.emits) | (
-        {rule.propose.emits} if rule is not None and rule.propose is not None and rule.propose.emits else set()
-    )
-    imports = {
-        name if inspection.reach(name) is None else _module(name) for name in sight.imports if inspection.reach(name) != ""
-    }
-    asks = (calls, written.permissions.secrets, written.permissions.hosts, emits, written.annotates, imports, effects)
+    if rule is not None and rule.window is not None and rule.window.kind in SHAPING_KINDS:
+        effects.add(rule.window.kind)
+    calls |= set(rule.calls if rule else ())
+    imports = {_module(name) for name in sight.imports if inspection.reach(name) != ""}
+    asks = (calls, written.permissions.secrets, written.permissions.hosts, written.emits, written.annotates, imports, effects)
     return Asked(*(tuple(sorted(set(names))) for names in asks))
 
 
 def _module(name: str) -> str:
-    return name if name.startswith(("eventctl.", ".")) else name.partition(".")[0]
+    return name if name.startswith(("eventctl.", ".", "urllib.")) else name.partition(".")[0]
 
 
 def _covers(pattern: str, other: str) -> bool:
