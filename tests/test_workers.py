@@ -302,7 +302,7 @@ LIES = {
     "an end that waits for nothing": 'end(how="parked")',
     "a channel that is closed": "os.close(SOCKET.fileno()); time.sleep(9)",
     "an exit in the middle": "os._exit(0)",
-    "sys.exit in a fork too": "os.fork(); end(); end()",
+    "a fork that speaks too, where there are forks": "try: os.fork()\n    except OSError: pass\n    end(); end()",
     "a segmentation fault": "ctypes.string_at(0)",
     "an abort": "os.abort()",
     "a kill of itself": "os.kill(os.getpid(), signal.SIGKILL)",

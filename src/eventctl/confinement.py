@@ -1,10 +1,10 @@
 """What a worker takes from itself before it loads a line of somebody's code; on each system as much as it lets go of.
 
     everywhere    limits of memory, time on a processor, open files, size of files, processes; no core file; private files
-    Linux         dies with its parent; gains no rights by running a program; a namespace of its own for users and for the network, so
-                  that there is no way out, where the kernel lets an ordinary account have one
+    Linux         dies with its parent; gains no rights by running a program; where the kernel lets an ordinary account have it: no
+                  network (a namespace of its own), no files but Python's and its own folder (Landlock), no process (seccomp)
 
-It is one account still: files that the account may read can be read. docs/isolation.md has the table.
+docs/isolation.md has the table.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import subprocess
 import sys
 from typing import Any
 
+from eventctl import fences
+
+PROTECTIONS = ("dies_with_parent", "no_new_privs", "no_network", "no_files", "no_processes")
 MEMORY_MAX = 512 << 20
 CPU_S_MAX = 3_600
 """Of one worker's whole life: past the deadline of a run it is killed anyway; this is for what goes on between runs."""
@@ -31,19 +34,28 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 1, 38, 4
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
-def confine(memory: int, parent: int) -> dict[str, bool]:
-    """Take it all, for good, and say what was had. Ends the process when its parent has gone meanwhile."""
-    had = dict.fromkeys(("dies_with_parent", "no_new_privs", "namespaces"), False)
+def confine(memory: int, parent: int, own: str) -> dict[str, bool]:
+    """Take it all, for good, and say what was had. Ends the process when its parent has gone meanwhile. `own` is its folder."""
+    had = dict.fromkeys(PROTECTIONS, False)
     os.umask(0o077)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
-        had["namespaces"] = _namespaces(libc)
+        had["no_network"] = _namespaces(libc)
         had["dies_with_parent"] = libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
         had["no_new_privs"] = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
         _drop_capabilities(libc)
+        had["no_files"] = fences.files(libc, readable(), own)
+        had["no_processes"] = had["no_new_privs"] and fences.processes(libc)
         if os.getppid() != parent:
             os._exit(0)
     return had | _limits(memory)
+
+
+def readable() -> list[str]:
+    """What Python needs to import: its own folders and those of packages, the system's libraries, time zones."""
+    system = ["/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/usr/share/zoneinfo"]
+    devices = ["/dev/null", "/dev/urandom"]
+    return [*system, *devices, sys.prefix, sys.base_prefix, *(path for path in sys.path if path)]
 
 
 def possible() -> dict[str, bool]:
@@ -94,4 +106,4 @@ def _limits(memory: int) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(confine(MEMORY_MAX, int(sys.argv[1]))))  # noqa: T201
+    print(json.dumps(confine(MEMORY_MAX, int(sys.argv[1]), os.getcwd())))  # noqa: PTH109, T201

@@ -18,6 +18,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from struct import Struct
 from typing import Any
 
@@ -71,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
         hello = orjson.loads(file.read())
     channel = Channel(channel_at)
     sys.argv = ["eventctl-worker"]
-    channel.say({"up": confinement.confine(hello["memory"], parent)})
+    channel.say({"up": confinement.confine(hello["memory"], parent, str(Path.cwd()))})
     lines = Lines(channel.talk)
     logging.basicConfig(level=logging.INFO, handlers=[lines])
     sys.stdout = sys.stderr = Printed(lines)

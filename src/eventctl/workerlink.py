@@ -28,7 +28,8 @@ DEPTH_MAX = 32
 CHUNK = 1 << 18
 CRASH_BYTES_MAX = 64 << 10
 PAGE = 4096
-ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC"}
+ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""All of it. The numbers are for libraries that would begin with threads, which a worker may not have."""
 
 _LENGTH = Struct(">I")
 
