@@ -97,8 +97,8 @@ def rebuilt(root: Path) -> bool:
 
 
 ACTIONS = ("kill", "raise", "sleep:0.3")
-ELSEWHERE = ("lifecycle.", "promote.")
-"""The points of what is installed and promoted: `test_lifecycle_kills` walks these."""
+ELSEWHERE = ("decision.", "lifecycle.", "promote.")
+"""The points of what decides, and of what is installed and promoted: `test_decision_kills` and `test_lifecycle_kills` walk these."""
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -76,7 +76,95 @@ def never_sync() -> None:
     sqlite3.connect = connect  # type: ignore[assignment]
 
 
+def decision_repeats() -> None:
+    """A decision whose end nobody saw is tried again, as a plain call is."""
+    from eventctl import decisions
+    from eventctl.outbox import Outbox, Worked
+    from eventctl.store import Operations, OutboxChange, OutboxRow
+
+    settle = Outbox._settle
+
+    def again(self: Outbox, row: OutboxRow, now: int, worked: Worked) -> None:
+        if row.kind != decisions.KIND:
+            return settle(self, row, now, worked)
+        worked.retried += 1
+        self._commit(Operations(outbox_changed=[OutboxChange(row.id, row.attempt_id, "retry", now)]))
+        return None
+
+    Outbox._settle = again  # type: ignore[method-assign]
+
+
+def emit_apart() -> None:
+    """The event of a decision is appended before the commit that says so."""
+    from eventctl.ids import uuid7
+    from eventctl.outbox import Outbox, Worked, wished_event
+    from eventctl.store import OutboxRow, Record
+
+    made = Outbox._emit
+
+    def apart(self: Outbox, row: OutboxRow, now: int, worked: Worked) -> None:
+        record = wished_event(row, now)
+        if isinstance(record, Record):
+            self._store.append([record._replace(id=uuid7(now))])
+        made(self, row, now, worked)
+
+    Outbox._emit = apart  # type: ignore[method-assign]
+
+
+def decision_unfenced() -> None:
+    """A decision is written over whatever became of it meanwhile."""
+    from eventctl import sqlite_writes
+    from eventctl.store import DecisionRow
+
+    place = DecisionRow._fields.index("ver") + 1
+    sqlite_writes._DECIDED = sqlite_writes._DECIDED.replace(f"ver = ?{place} - 1", f"?{place} > 0")
+
+
+def leave_first() -> None:
+    """A promotion deletes the files before it writes them elsewhere."""
+    import shutil
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from eventctl import carrying
+
+    put, read, stood = carrying.put, carrying.read, list[Path]()
+
+    def remember(path: Path) -> dict[str, bytes]:
+        stood.append(path)
+        return read(path)
+
+    def gone_first(files: Mapping[str, bytes], folder: Path) -> None:
+        for entry in carrying.entries(stood[-1]):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        put(files, folder)
+
+    carrying.read, carrying.put, carrying.leave = remember, gone_first, lambda _path, _files: None
+
+
+def package_apart() -> None:
+    """What is installed is committed first, and its files after it."""
+    from eventctl.sqlite_store import SqliteStore
+    from eventctl.store import Committed, Operations
+
+    commit = SqliteStore.commit
+
+    def split(self: SqliteStore, operations: Operations, *, durable: bool = False) -> Committed:
+        done = commit(self, replace(operations, packages=[]), durable=durable)
+        if operations.packages:
+            time.sleep(10 * GAP_S)
+            commit(self, Operations(packages=operations.packages), durable=durable)
+        return done
+
+    SqliteStore.commit = split  # type: ignore[method-assign]
+
+
 CONTROLS = {
+    "leave-first": leave_first,
+    "package-apart": package_apart,
+    "decision-repeats": decision_repeats,
+    "emit-apart": emit_apart,
+    "decision-unfenced": decision_unfenced,
     "cursor-before": cursor_before,
     "cursor-after": cursor_after,
     "read-then-begin": read_then_begin,
