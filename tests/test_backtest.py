@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventctl import manifest
-from eventctl.account import Account
+from eventctl.account import Account, Span, Subject
 from eventctl.contracts import Answer, Request
 from eventctl.past import Past
 from eventctl.plan import Cartridge, Plan
 from eventctl.ruling import process_of
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import SECOND
-from eventctl.trial import Span, Subject, Trial
+from eventctl.trial import Trial
 from tests.flowkit import PIPELINE, cartridge, plan
 from tests.trialkit import CATALOG, Life, foretold, lived
 

@@ -5,6 +5,7 @@
     annotations    (event, slot) -> value
     failures       event -> what became of it in the pipeline, where it was not plainly applied
     calls          event -> the call that nobody has answered
+    asked          event -> what autonomy would have decided about, and how
 
 An event is named as people name it (`e123`) when it stands in the log, and by its id when the trial made it.
 """
@@ -58,6 +59,26 @@ class Failure(NamedTuple):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The cartridge on trial. `names` are its instances (`domain:marketing/ad-spend`), `slots` where it annotates.
+
+    A shaping rule has no instance; it runs in the system pipeline, under its `label`.
+    """
+
+    names: frozenset[str] = frozenset()
+    slots: frozenset[str] = frozenset()
+    label: str = ""
+
+
+class Span(NamedTuple):
+    """Which part of the log: `first` to `last` is folded, and what comes of records at `since` (microseconds) or later told."""
+
+    first: int
+    last: int
+    since: int = 0
+
+
 @dataclass(slots=True)
 class Account:
     """What one trial came to, from the moment on that was asked about. Times are microseconds."""
@@ -67,6 +88,7 @@ class Account:
     annotations: dict[tuple[Name, str], bytes] = field(default_factory=dict)
     failures: dict[Name, Failure] = field(default_factory=dict)
     calls: dict[str, tuple[Name, str]] = field(default_factory=dict)
+    asked: dict[str, tuple[Name, str]] = field(default_factory=dict)
     touched: dict[Name, list[tuple[str, str, Name]]] = field(default_factory=dict)
     records: int = 0
     runs: int = 0

@@ -230,8 +230,9 @@ class House:
         stage, problems = enrichers(
             self.paths.root, declared, self.plugins.enrichers.values(), budget_us=given.runner.enrichment_budget
         )
-        rules = Rulings(shaping)
-        return SystemPipeline(catalog, _trust(given, scan), _correlation(given), enrichers=stage, rules=rules), problems
+        rules, told = Rulings(shaping), given.correlation
+        counts = Thresholds(told.burst, told.cascade, told.degraded, told.window // MINUTE)
+        return SystemPipeline(catalog, _trust(given, scan), Correlation(counts), enrichers=stage, rules=rules), problems
 
     def build(self, store: Store, running: Built | None = None) -> Built:
         """Pipelines from the files as they are now; `running` are those that their counters are taken over from.
@@ -258,11 +259,10 @@ class House:
         for name, plan in (composed.plans | emptied(scan, standing)).items():
             counted = before[name].invocations if name in before else None
             budget_ns = given.runner.in_process_budget * 1_000
-            pipelines.append(
-                DagPipeline(
-                    plan, catalog, modules=self._modules, crumb=self._crumb, invocations=counted, budget_ns=budget_ns, gate=gate
-                )
+            made = DagPipeline(
+                plan, catalog, modules=self._modules, crumb=self._crumb, invocations=counted, budget_ns=budget_ns, gate=gate
             )
+            pipelines.append(made)
         written = store.units()
         changed = [unit for unit in scan.units.values() if written.get(unit.path) != unit]
         declared = Declared.of(catalog).text()
@@ -313,11 +313,6 @@ def _trust(given: Settings, scan: Scan) -> Trust:
     odd = Anomalies(anomalies.first_seen, anomalies.oversized, anomalies.unlike_schema, anomalies.size, anomalies.sizes)
     channels = {**helpdesk.STRICT, **trust.channels}
     return Trust(trust.strictness, trust.rules, {**own, **trust.domains}, channels=channels, anomalies=odd)
-
-
-def _correlation(given: Settings) -> Correlation:
-    told = given.correlation
-    return Correlation(Thresholds(told.burst, told.cascade, told.degraded, told.window // MINUTE))
 
 
 class Workspace:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventctl import discovery
-from eventctl.account import Account
+from eventctl.account import Account, Span, Subject
 from eventctl.app import House, Planned
 from eventctl.difference import Difference, compare
 from eventctl.discovery import DOMAINS, LIBRARY, MEMBERS, Found, Scan, Scope
@@ -28,7 +28,7 @@ from eventctl.past import at_or_after
 from eventctl.plan import Plan
 from eventctl.store import Store
 from eventctl.times import DAY
-from eventctl.trial import Span, Subject, Trial
+from eventctl.trial import Trial
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -270,7 +270,8 @@ def _aside(pipe: Connection, reopen: Callable[[], Store], span: Span, staged: St
 def _try(source: Store, span: Span, staged: Staged, told: Callable[[int], None]) -> Account:
     planned = staged.planned
     trial = Trial(
-        source, span, staged.subject, planned.system, staged.plans, planned.catalog, modules=planned.modules, told=told
+        source, span, staged.subject, planned.system, staged.plans, planned.catalog, modules=planned.modules, gate=planned.gate,
+        told=told,
     )  # fmt: skip
     return trial.run()
 
@@ -278,7 +279,7 @@ def _try(source: Store, span: Span, staged: Staged, told: Callable[[int], None])
 def _only_tells(staged: Staged) -> bool:
     """Whether without this cartridge nothing would be there to compare: it stands alone, and all it does is told of it."""
     return all(
-        each.unit == staged.found.path and not each.rights.emits for plan in staged.plans for each in plan if staged.found
+        each.unit == staged.found.path and not (each.rights.emits or each.rights.calls) for plan in staged.plans for each in plan if staged.found
     )
 
 

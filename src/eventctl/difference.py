@@ -9,6 +9,7 @@ emitted, unemitted        other events that it makes
 reworded                  either of these, with other contents
 annotated                 what it says beside events
 failed                    events at which it fails now, or does not any more
+asked, unasked            what autonomy decides about that it did not, or does not any more
 calls                     calls that nobody has answered: they are named, and never made
 """
 
@@ -64,6 +65,13 @@ def compare(before: Account, after: Account) -> Difference:
     _annotations(before, after, found)
     for event, was, now in _pairs(_failures(before), _failures(after)):
         found.add("failed", event, _failure(was), _failure(now))
+    was_asked, is_asked = set(before.asked.values()), set(after.asked.values())
+    for event, what in after.asked.values():
+        if (event, what) not in was_asked:
+            found.add("asked", event, "", what)
+    for event, what in before.asked.values():
+        if (event, what) not in is_asked:
+            found.add("unasked", event, what, "")
     for event, what in after.calls.values():
         found.add("calls", event, "", what)
     causes = {**before.events, **after.events}

@@ -12,7 +12,7 @@ from eventctl.notification import Notification
 from eventctl.overlaid import Overlaid
 from eventctl.plan import Plan
 from eventctl.rehearsal import Ending, Rehearsal
-from eventctl.store import LOG_PIPELINE, Keys, LogRow, Record, Store
+from eventctl.store import LOG_PIPELINE, DecisionRow, Keys, LogRow, Record, Store
 
 BACKLOG_MAX = 1_000
 """Records that the pipelines have not come to and that are worked off first. With more, the event is judged without them."""
@@ -23,7 +23,7 @@ class Foreseen:
     """What would become of an event. `duplicate_of` is the record that is the same one; then there is nothing more to say.
 
     `endings` are by pipeline, `met` the cartridges that it would meet there. `notifications` are (as it is, as it would be); the
-    first is None for one that would be opened. `unread` is how many records were passed over.
+    first is None for one that would be opened. `decisions` are what would want to act, as autonomy would have it; nothing does. `unread` is how many records were passed over.
     """
 
     type: str
@@ -34,6 +34,7 @@ class Foreseen:
     notifications: list[tuple[Notification | None, Notification]] = field(default_factory=list)
     made: list[LogRow] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    decisions: list[DecisionRow] = field(default_factory=list)
     unread: int = 0
 
 
@@ -47,7 +48,7 @@ def foresee(source: Store, planned: Planned, record: Record) -> Foreseen:
     if cursor is None or backlog > BACKLOG_MAX:
         found.unread = backlog
         _skip(store, plans)
-    rehearsal = Rehearsal(store, planned.system, plans, planned.catalog, planned.modules)
+    rehearsal = Rehearsal(store, planned.system, plans, planned.catalog, planned.modules, gate=planned.gate)
     rehearsal.wait(record.at)
     rehearsal.settle()
     known = store.append([record])[0]
@@ -56,6 +57,7 @@ def foresee(source: Store, planned: Planned, record: Record) -> Foreseen:
         return found
     rehearsal.settle()
     found.endings = _met(rehearsal.endings(known.seq), found, plans, record.type)
+    found.decisions = [row for row in rehearsal.decisions() if row.seq >= known.seq]
     beside = store.snapshot(Keys(annotations=[known.seq])).annotations.get(known.seq, {})
     found.annotations = {slot: orjson.loads(value) for slot, value in beside.items()}
     found.made = [row for row in rehearsal.made(known.seq) if row.seq > known.seq]

@@ -12,6 +12,7 @@ emits                     how many events the cartridge makes, or a list: types,
 drops                     how many events it drops
 errors                    how many events it fails at
 calls                     the executors that are called and have no answer
+decisions                 how much it wants done that autonomy decides about, or a list of fields that each has: action, summary, call, args
 after                     how much time goes by before anything is looked at, so that timers come due
 """
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import orjson
 from pydantic import Field
 
+from eventctl.dag.gate import Gate
 from eventctl.decode import decode, to_record
 from eventctl.discovery import EXAMPLES
 from eventctl.errors import Misconfigured, NotFound, Refused
@@ -39,7 +41,7 @@ from eventctl.times import SECOND, parse_iso
 
 if TYPE_CHECKING:
     from eventctl.backtest import Staged
-    from eventctl.store import Record
+    from eventctl.store import DecisionRow, Record
 
 START = "2026-01-05T12:00:00Z"
 """When the first event comes in, if the example does not say; the others follow a second apart."""
@@ -77,6 +79,7 @@ class Then(Written):
     drops: int | None = None
     errors: int = 0
     calls: Strings | None = None
+    decisions: int | list[dict[str, Any]] | None = None
     after: Duration = 0
 
 
@@ -128,8 +131,11 @@ def read(path: Path) -> Example:
 def run(path: Path, staged: Staged) -> Result:
     """Let what an example gives happen to a cartridge in its place, and see what it says."""
     example, planned = read(path), staged.planned
+    gate = Gate(
+        quiet=planned.gate.quiet
+    )  # what it wants is the same wherever it runs; whether it may is the workspace's to say
     rehearsal = Rehearsal(
-        MemoryStore(), planned.system, staged.plans, planned.catalog, planned.modules, answers=example.answers
+        MemoryStore(), planned.system, staged.plans, planned.catalog, planned.modules, answers=example.answers, gate=gate
     )
     last = 0
     for number, given in enumerate(example.given):
@@ -175,6 +181,8 @@ def _misses(then: Then, rehearsal: Rehearsal, last: int, staged: Staged) -> Iter
     calls = [name for name, _, _ in rehearsal.calls()]
     if then.calls is not None and sorted(then.calls) != sorted(calls):
         yield Miss("calls", _text(list(then.calls)), _text(calls))
+    if then.decisions is not None:
+        yield from _listed("decisions", then.decisions, [_wanted(row) for row in rehearsal.decisions()])
 
 
 def fits(wanted: Any, found: Any) -> bool:
@@ -213,6 +221,14 @@ def _levels(one: dict[str, Any]) -> dict[str, Any]:
 def _shown(row: Notification) -> dict[str, Any]:
     fields = {name: getattr(row, name) for name in SHOWN}
     return {**_levels({**fields}), "archived": row.archived_at is not None}
+
+
+def _wanted(row: DecisionRow) -> dict[str, Any]:
+    """What an example may name of a decision."""
+    body = orjson.loads(row.body)
+    undo = {"undo": {"call": body["undo"][0], "args": body["undo"][1]}} if body.get("undo") else {}
+    named = {name: body[name] for name in ("action", "summary", "args")}
+    return {**named, "call": row.name, "form": body["form"], "state": row.state, **undo}
 
 
 def _notifications(store: MemoryStore) -> list[Notification]:

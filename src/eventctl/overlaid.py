@@ -66,7 +66,10 @@ class Overlaid(MemoryStore):
                 identities=self._new("identities", keys.identities),
             )
         )
-        return super().snapshot(keys)
+        found = super().snapshot(keys)
+        if keys.approvals:
+            found.approvals = self._source.snapshot(Keys(approvals=keys.approvals)).approvals
+        return found
 
     def read_log(self, after: int, limit: int, *, kinds: Sequence[Kind] = ()) -> list[LogRow]:
         rows = self._source.read_log(after, limit, kinds=kinds) if after < self.base else []

@@ -42,7 +42,13 @@ class Past:
     def remade(self, row: LogRow) -> bool:
         """Whether the trial itself comes to this event, if anybody does."""
         told = row.source == "eventctl" and row.type in _NEWS and row.entity in self._own
-        return row.source in self._own or row.source == shaping.SOURCE or told
+        return row.source in self._own or row.source == shaping.SOURCE or told or self._asked(row)
+
+    def _asked(self, row: LogRow) -> bool:
+        """Whether it tells of a decision that a cartridge of the trial asked for: the trial asks by itself."""
+        if row.source != "eventctl" or not row.type.startswith("decision."):
+            return False
+        return orjson.loads(row.body)["payload"].get("by") in self._own
 
     def __iter__(self) -> Iterator[LogRow]:
         """What comes in, in order; a move of the inbox stands where it was made."""

@@ -24,7 +24,7 @@ from eventctl.modules import Modules
 from eventctl.outbox import ending, wished_event
 from eventctl.plan import Plan
 from eventctl.runner import timer_record
-from eventctl.store import LOG_PIPELINE, ExceptionRow, LogRow, Operations, OutboxChange, OutboxRow, Record
+from eventctl.store import LOG_PIPELINE, DecisionRow, ExceptionRow, LogRow, Operations, OutboxChange, OutboxRow, Record
 from eventctl.system_pipeline import SystemPipeline
 from eventctl.times import HOUR
 
@@ -112,7 +112,13 @@ class Rehearsal:
     def calls(self) -> list[tuple[str, dict[str, Any], int]]:
         """The calls that nobody has answered: the executor's name, the arguments, and the number of the event."""
         rows = self.store.views.outbox(states=("pending",), limit=1_000)
-        return [(row.name, orjson.loads(row.body).get("args", {}), row.seq) for row in reversed(rows)]
+        return [
+            (row.name, orjson.loads(row.body).get("args", {}), row.seq) for row in reversed(rows) if row.kind != decisions.KIND
+        ]
+
+    def decisions(self) -> list[DecisionRow]:
+        """What wanted to act, in the order of asking: proposals, decisions, and calls that autonomy holds."""
+        return self.store.views.decisions(limit=1_000)[::-1]
 
     def _exceptions(self, seq: int) -> list[ExceptionRow]:
         return [row for name in self.names for row in self.store.exceptions_of(name, ENDED) if row.seq == seq]

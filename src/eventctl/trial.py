@@ -2,7 +2,7 @@
 
 The system pipeline and the pipelines that run the cartridge fold the log again, in a scratch store. The clock follows the moments at
 which records came in, and timers come due between them, as they do for a runner that keeps up. Nothing leaves: there is no
-outbox, and a call gets the answer that was recorded for it or stays open and is named.
+outbox, and a call gets the answer that was recorded for it or stays open and is named. What autonomy would have decided about is told too.
 
 A runner that keeps up works off each record before the next one comes. That takes long, so records are worked off in pieces, and
 a piece in which something happened that must come before a later record of it is taken back and cut there:
@@ -19,17 +19,17 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import orjson
 
-from eventctl.account import Account, Made, Name, shown
+from eventctl import asked
+from eventctl.account import Account, Made, Name, Span, Subject, shown
 from eventctl.breadcrumb import NoCrumb
 from eventctl.catalog import Catalog
 from eventctl.context import NOTICE, WITHDRAWN
 from eventctl.counterparts import Counterparts
 from eventctl.dag.apart import ALL_DAY_S
+from eventctl.dag.gate import Gate
 from eventctl.dag.run import Invocations, copied
 from eventctl.dag_pipeline import DagPipeline
 from eventctl.event import Level
@@ -47,26 +47,6 @@ LIMIT = 500
 """Records of a piece, and of a batch: what a runner takes at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The cartridge on trial. `names` are its instances (`domain:marketing/ad-spend`), `slots` where it annotates.
-
-    A shaping rule has no instance; it runs in the system pipeline, under its `label`.
-    """
-
-    names: frozenset[str] = frozenset()
-    slots: frozenset[str] = frozenset()
-    label: str = ""
-
-
-class Span(NamedTuple):
-    """Which part of the log: `first` to `last` is folded, and what comes of records at `since` (microseconds) or later told."""
-
-    first: int
-    last: int
-    since: int = 0
-
-
 class Trial:
     """One trial over one store's log. `told(count)` hears how many records have been read."""
 
@@ -80,6 +60,7 @@ class Trial:
         catalog: Catalog,
         *,
         modules: Modules | None = None,
+        gate: Gate | None = None,
         told: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._source = source
@@ -88,6 +69,7 @@ class Trial:
         self._system = system
         self._catalog = catalog
         self._modules = modules or Modules()
+        self._gate = gate
         self._ran: dict[str, dict[str, Invocations]] = {plan.pipeline: {} for plan in plans}
         self._names = list(self._ran)
         self._pipelines = self._made_of(plans)
@@ -140,8 +122,14 @@ class Trial:
         """The pipelines anew: they remember what is open, and when a piece is taken back, that is another."""
         return [
             DagPipeline(
-                plan, self._catalog, modules=self._modules, crumb=NoCrumb(), invocations=self._ran[plan.pipeline], patience_s=ALL_DAY_S
-            )  # fmt: skip
+                plan,
+                self._catalog,
+                modules=self._modules,
+                crumb=NoCrumb(),
+                invocations=self._ran[plan.pipeline],
+                patience_s=ALL_DAY_S,
+                gate=self._gate,
+            )
             for plan in plans
         ]
 
@@ -303,6 +291,7 @@ class Trial:
             self._before(timer.due)
 
     def _watch_cartridges(self, operations: Operations) -> None:
+        owing = asked.owing(operations, self._now)
         if operations.records:
             self._scratch.expected |= self._then(operations.records)
             operations.records = [self._made(record) for record in operations.records]
@@ -319,8 +308,12 @@ class Trial:
         for _, seq in operations.cleared:
             name = self._name(seq)
             self._notes.append(lambda account, name=name: account.failures.pop(name, None))  # type: ignore[misc]
-        for owed in operations.outbox:
+        for owed in owing:
             self._owe(owed)
+        for asks in operations.decisions:
+            if self._moment(asks.seq) >= self._span.since:
+                said = (self._name(asks.seq), asked.words(asks))
+                self._notes.append(lambda account, asks=asks, said=said: account.asked.update({asks.call: said}))  # type: ignore[misc]
 
     def _owe(self, row: OutboxRow) -> None:
         """A call: its recorded answer will come in under the number it has here, or it is told that there is none."""

@@ -298,8 +298,9 @@ def moved(record: LogRow) -> str:
             return f"{subject} {tomledit.words(body['changes'])}"
         if "silence" in str(body.get("verb")):
             return f"{subject} {_silencing(record, body)}"
-        letters = {"decision": "d", "notification": "n", "seq": "e"}
-        about = next((f" {letter}{body[name]}" for name, letter in letters.items() if name in body), "")
+        about = next(
+            (f" {at}{body[key]}" for at, key in (("d", "decision"), ("n", "notification"), ("e", "seq")) if key in body), ""
+        )
         summary = body.get("resolution", {}).get("summary") if isinstance(body.get("resolution"), dict) else ""
         summary = summary or body.get("reason") or body.get("action")
         verb = str(body.get("verb", record.type))
@@ -427,15 +428,11 @@ def _said(slot: str, value: bytes) -> str:
     said = orjson.loads(value) if slot == "trust" else None
     if isinstance(said, dict) and said.keys() >= {"verdict", "reasons"}:
         return f"trust {verdict_in_words(said['verdict'], said['reasons'])}."
-    return f"{slot}: {_short(value)}"
+    return f"{slot}: {_cut(value.decode())}"
 
 
 def _first(lines: list[str], total: int) -> list[str]:
     return lines[:SHOWN_MAX] + ([f"and {total - SHOWN_MAX:,} more"] if total > SHOWN_MAX else [])
-
-
-def _short(value: bytes) -> str:
-    return _cut(value.decode())
 
 
 def _cut(text: str) -> str:

@@ -25,7 +25,8 @@ TITLES = {
     "level": "at another level", "title": "with another title", "silenced": "now silenced", "unsilenced": "no longer silenced",
     "told": "newly said in notices", "untold": "no longer said in notices",
     "emitted": "newly emitted", "unemitted": "no longer emitted", "reworded": "emitted with other contents",
-    "annotated": "annotated differently", "failed": "failing differently", "calls": "calls without an answer",
+    "annotated": "annotated differently", "failed": "failing differently",
+    "asked": "newly asked of autonomy", "unasked": "no longer asked of autonomy", "calls": "calls without an answer",
 }  # fmt: skip
 """The kinds of difference as people read them, those that matter most first."""
 

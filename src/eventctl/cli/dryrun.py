@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eventctl.cli import forms
 from eventctl.cli.params import LEVEL_NAMES
 from eventctl.cli.render import Screen, count, document, json_text
 from eventctl.cli.wiring import house_of
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from eventctl.cli.session import Session
     from eventctl.dryrun import Foreseen
     from eventctl.notification import Notification
-    from eventctl.store import Record
+    from eventctl.store import DecisionRow, Record
 
 
 def dry_run(session: Session, record: Record, *, as_json: bool) -> None:
@@ -42,8 +43,14 @@ def _form(found: Foreseen) -> dict[str, Any]:
         ],
         "emitted": [{"event": row.type, "source": row.source, "payload": orjson.loads(row.body).get("payload")} for row in found.made],
         "calls": [{"name": name, "args": args} for name, args in found.calls],
+        "decisions": [_decided(row) for row in found.decisions],
         "unread": found.unread,
     }  # fmt: skip
+
+
+def _decided(row: DecisionRow) -> dict[str, Any]:
+    """What would want to act; the number that it has in a dry run means nothing."""
+    return {name: value for name, value in forms.decision(row).items() if name not in ("number", "short", "seq", "version")}
 
 
 def _show(screen: Screen, found: Foreseen) -> None:
@@ -68,6 +75,10 @@ def _show(screen: Screen, found: Foreseen) -> None:
         screen.line(f"  emits {made.type}", orjson.dumps(orjson.loads(made.body).get("payload")).decode())
     for name, args in found.calls:
         screen.line(f"  would call {name}", json_text(args).replace("\n", " "))
+    from eventctl.asked import words
+
+    for asked in found.decisions:
+        screen.line("  wants to act", words(asked))
 
 
 def _what(before: Notification | None, row: Notification) -> str:
