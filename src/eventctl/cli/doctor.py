@@ -28,6 +28,17 @@ SQLITE_MIN = (3, 38, 0)
 """RETURNING, STRICT tables and JSON functions are all there."""
 
 
+_ISOLATION = {
+    "no_network": "an end of the network (user namespaces)",
+    "no_files": "an end of files (Landlock)",
+    "no_processes": "an end of processes and sockets (seccomp)",
+    "no_new_privs": "no_new_privs",
+    "dies_with_parent": "dying with the runner",
+    "memory": "a limit of memory",
+}
+"""What may be missing on a machine: in a container without namespaces, on another system, under an old kernel."""
+
+
 class Check(NamedTuple):
     """`ok`, `warn` or `fail`, about what, a sentence, and what to do about it."""
 
@@ -61,6 +72,7 @@ def _checks(session: Session) -> Iterator[Check]:
     yield Check(
         "fail" if old else "ok", "sqlite", sqlite3.sqlite_version, "a newer Python brings a newer SQLite" if old else ""
     )
+    yield _workers()
     try:
         paths = session.paths()
     except EventctlError as missing:
@@ -71,6 +83,17 @@ def _checks(session: Session) -> Iterator[Check]:
         yield from _guarded(check, paths)
     yield from _written(session)
     yield from _plugins(session)
+
+
+def _workers() -> Check:
+    """What a worker would have here, found out by a process that tries it."""
+    from eventctl import confinement
+
+    had = confinement.possible()
+    missing = [said for name, said in _ISOLATION.items() if not had.get(name)]
+    if not missing:
+        return Check("ok", "workers", "no network, no files, no processes, limits: all of it can be had here")
+    return Check("warn", "workers", f"run without: {', '.join(missing)}", "docs/isolation.md says what that means")
 
 
 def _guarded(check: Callable[[Paths], Iterator[Check]], paths: Paths) -> Iterator[Check]:
