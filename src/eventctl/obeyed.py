@@ -22,9 +22,7 @@ NOT_OBEYED: dict[str, dict[str, str]] = {
         "sources.*": f"fetching events comes with deliveries; {_YET}",
         "channels.*": f"sending notifications out comes with deliveries; {_YET}",
     },
-    "domain.toml": {
-        "guardian.judge": f"a judge of its own comes with deliveries; {_YET}: rules judge",
-    },
+    "domain.toml": {},
     "member.toml": {
         "minimum": f"what is worth sending comes with deliveries; {_YET}",
         "quiet": f"quiet hours come with deliveries; {_YET}",
