@@ -12,12 +12,14 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from eventctl import moves
 from eventctl.agents import Agent, AgentExecutor
 from eventctl.contracts import Answer, Request
 from eventctl.errors import TryLater
 from eventctl.programs import Programs
+from eventctl.rule import Propose
 from eventctl.store import Store
 from eventctl.times import MINUTE, SECOND
 from tests.system.kit import ADA, World, sqlite
@@ -289,3 +291,10 @@ def test_a_runner_that_is_older_than_an_agents_time_says_so(desk: Desk) -> None:
     answer = executor.execute(Request("c" * 32, "agent", {"agent": "claude"}, 1, executor.deadline_s, desk.seq))
     assert "the runner was started before claude had its time of 2m: start it anew" == answer.error
     assert 180.0 == desk.executor().deadline_s
+
+
+def test_what_an_event_says_has_no_place_in_the_instructions_of_a_rule() -> None:
+    said = {"action": "mend", "summary": "Mend {payload.job}", "agent": "claude", "instructions": "Mend the job."}
+    assert "Mend the job." == Propose.model_validate(said).instructions
+    with pytest.raises(ValidationError, match="instructions hold no places"):
+        Propose.model_validate(said | {"instructions": "Mend {payload.job}."})

@@ -17,6 +17,7 @@ from eventctl import expressions, recurring, times
 from eventctl.errors import Problem
 from eventctl.lives import field_path, is_audience
 from eventctl.shapes import STORED, Duration, LevelNumber, Slug, Strings, TypeName, Written
+from eventctl.templates import fields as template_fields
 from eventctl.templates import mistakes as template_mistakes
 
 LATENESS_MAX = times.WEEK
@@ -228,6 +229,8 @@ class Propose(Written):
                 raise ValueError(f"{name} belongs to {way}")
         if self.agent is not None and not self.instructions.strip():
             raise ValueError("an agent is given instructions")
+        if template_fields(self.instructions):
+            raise ValueError("instructions hold no places: an agent is given the event apart from them, as data")
         if self.undo is not None and self.emits is not None:
             raise ValueError("an event cannot be taken back: undo belongs to command or agent")
         return self
@@ -332,9 +335,17 @@ class Rule(Written):
             for field in effect.model_fields_set if isinstance(effect, Written) else ():
                 yield from _texts(getattr(effect, field), f"{name}.{field}")
 
+    def expressions(self) -> Iterator[tuple[str, str]]:
+        """Every expression with its key."""
+        if self.when:
+            yield "when", self.when
+        for name in _EXPRESSIONS if self.window else ():
+            if text := getattr(self.window, name):
+                yield f"window.{name}", text
+
     def texts(self) -> Iterator[str]:
         """Every expression and template."""
-        yield from filter(None, (self.when, *(getattr(self.window, name) for name in _EXPRESSIONS if self.window)))
+        yield from (text for _, text in self.expressions())
         yield from (text for _, text in self.templates())
 
     @model_validator(mode="after")
