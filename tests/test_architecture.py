@@ -31,8 +31,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "viewing",
     ),
     "3 flow": (
-        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "drawing", "graph", "guardian", "installed", "kept", "matrix", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "scratch", "ruling", "system", "system_pipeline",
-        "trampoline", "why", "whydecided", "whyrule", "whyshaped", "whyspoke", "whyterms", "whywindow", "windows",
+        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "drawing", "graph", "guardian", "installed", "kept", "leaf", "matrix", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "typecheck", "scratch", "ruling", "system", "system_pipeline",
+        "trampoline", "why", "whydecided", "whymoved", "whyrule", "whyshaped", "whyspoke", "whyterms", "whywindow", "windows",
     ),
     "4 running": (
         "agents", "app", "appendserver", "asked", "breadcrumb", "carrying", "client", "company", "diskwatch", "enriching", "frames", "gitlog", "inbox", "invoked", "journald", "lifecycle", "outbox", "pipsource", "reload",

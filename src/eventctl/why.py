@@ -17,6 +17,7 @@ from eventctl.event import Level
 from eventctl.reasons import in_words, verdict_in_words
 from eventctl.store import DUPLICATE_OF, LOG_PIPELINE, SHAPED
 from eventctl.times import ago, iso
+from eventctl.whymoved import cut, moved
 
 if TYPE_CHECKING:
     from eventctl.declared import Declared
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 SHOWN_MAX = 10
 """Of children, repeats and history, so many are told one by one; the rest are counted."""
 
-VALUE_MAX = 300
 SKIPPED = "skipped:"
 """Before the pipeline in the slot that says which cartridges an event went on without."""
 
@@ -38,13 +38,6 @@ CHANNELS = {
     "system": "from eventctl itself",
 }  # fmt: skip
 ROLES = {"opens": "opens", "updates": "updates", "resolves": "settles", "reopens": "reopens"}
-VERBS = {
-    "claim": "claimed", "start": "began work on", "release": "gave back", "resolve": "resolved", "seen": "saw",
-    "unseen": "marked as unseen", "snooze": "snoozed", "unsnooze": "ended the snooze of", "archive": "archived",
-    "unarchive": "brought back", "quarantine.release": "released", "quarantine.discard": "discarded",
-    "dead.retry": "asked to retry", "dead.discard": "gave up", "decisions.approve": "approved", "decisions.deny": "denied",
-    "decisions.undo": "took back", "act": "acted on",
-}  # fmt: skip
 OWED = {
     "pending": "is owed", "sending": "is on its way", "retry": "failed and is tried again", "done": "is done",
     "dead": "was given up", "unknown": "was tried, and nobody saw how it ended",
@@ -262,7 +255,7 @@ def _opening(row: Notification, life: Sequence[LogRow], declared: Declared, now:
         owner = declared.owner(opened.type)
         lines.append(f"{owner or 'The catalog'} declares that {opened.type} {ROLES.get(role, role)} that life." if role else "")
         description = orjson.loads(opened.body).get("description")
-        lines.append(f"It said: {_cut(str(description))}" if description else "")
+        lines.append(f"It said: {cut(str(description))}" if description else "")
     return [line for line in lines if line]
 
 
@@ -285,36 +278,6 @@ def _did(record: LogRow, row: Notification, declared: Declared) -> str:
     if record.kind != "event":
         return ""
     return next((role.does for role in declared.roles(record.type) if role.life == row.life), "")
-
-
-def moved(record: LogRow) -> str:
-    """A record that is no event, as half a sentence."""
-    body = orjson.loads(record.body)
-    subject = record.principal.partition(":")[2]
-    if record.kind == "move":
-        if "changes" in body:
-            from eventctl import tomledit
-
-            return f"{subject} {tomledit.words(body['changes'])}"
-        if "silence" in str(body.get("verb")):
-            return f"{subject} {_silencing(record, body)}"
-        about = next(
-            (f" {at}{body[key]}" for at, key in (("d", "decision"), ("n", "notification"), ("e", "seq")) if key in body), ""
-        )
-        summary = body.get("resolution", {}).get("summary") if isinstance(body.get("resolution"), dict) else ""
-        summary = summary or body.get("reason") or body.get("action")
-        verb = str(body.get("verb", record.type))
-        return f"{subject} {VERBS.get(verb, verb)}{about}" + (f" ({_cut(str(summary))})" if summary else "")
-    if record.kind == "timer":
-        return f"the timer {body.get('key')} of {body.get('owner')} came due"
-    return f"{body.get('name')} {'answered' if body.get('ok') else 'failed'} for e{body.get('seq')}"
-
-
-def _silencing(record: LogRow, body: Mapping[str, Any]) -> str:
-    if "silence" in body:
-        return f"ended the silence s{body['silence']}"
-    what = body.get("type") or body.get("source") or body.get("entity") or body.get("domain") or body.get("when")
-    return f"silenced {what} as s{record.seq} ({_cut(str(body.get('reason')))})"
 
 
 def _no_notification(
@@ -417,7 +380,7 @@ def _noted(annotations: Mapping[str, bytes], when: Callable[[int], str]) -> list
             lines += whyshaped.silenced(value, when)
         elif slot.startswith(SKIPPED):
             passed = orjson.loads(value)
-            lines += [f"{slot.removeprefix(SKIPPED)} went on without {name}: {_cut(why)}." for name, why in passed.items()]
+            lines += [f"{slot.removeprefix(SKIPPED)} went on without {name}: {cut(why)}." for name, why in passed.items()]
         elif not whyshaped.shadowed(slot):
             lines.append(_said(slot, value))
     return lines
@@ -428,15 +391,11 @@ def _said(slot: str, value: bytes) -> str:
     said = orjson.loads(value) if slot == "trust" else None
     if isinstance(said, dict) and said.keys() >= {"verdict", "reasons"}:
         return f"trust {verdict_in_words(said['verdict'], said['reasons'])}."
-    return f"{slot}: {_cut(value.decode())}"
+    return f"{slot}: {cut(value.decode())}"
 
 
 def _first(lines: list[str], total: int) -> list[str]:
     return lines[:SHOWN_MAX] + ([f"and {total - SHOWN_MAX:,} more"] if total > SHOWN_MAX else [])
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= VALUE_MAX else text[: VALUE_MAX - 1] + "…"
 
 
 def _times(number: int) -> str:

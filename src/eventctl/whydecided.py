@@ -9,7 +9,8 @@ import orjson
 
 from eventctl import decisions
 from eventctl.times import ago, iso
-from eventctl.why import Explanation, moved
+from eventctl.why import Explanation
+from eventctl.whymoved import moved
 
 if TYPE_CHECKING:
     from eventctl.store import DecisionRow, LogRow

@@ -32,7 +32,7 @@ def list_(session: Session, /, as_json: bool) -> None:
     """List the domains: how many event types and cartridges each has, how freely it acts, and who decides for it.
 
     \b
-    eventctl domain
+    eventctl domain list
     """
     scan, given = _read(session)
     forms = [_form(each, scan, given) for each in scan.domains]

@@ -12,7 +12,7 @@ from eventctl.notification import Notification
 from eventctl.store import CursorRow, DecisionRow, ExceptionRow, LogRow, OutboxRow, Reject
 from eventctl.times import FOREVER
 from eventctl.views import InboxItem
-from eventctl.why import moved
+from eventctl.whymoved import moved
 
 
 def record(row: LogRow, *, body: bool = True) -> dict[str, Any]:

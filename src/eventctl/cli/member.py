@@ -68,7 +68,7 @@ def list_(session: Session, /, as_json: bool) -> None:
     """List the members. `*` marks the one who asks.
 
     \b
-    eventctl member
+    eventctl member list
     """
     from eventctl import company
 

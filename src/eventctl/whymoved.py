@@ -1,0 +1,55 @@
+"""What people and programs did that is no event: a move, a timer, an answer, each as half a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from eventctl import tomledit
+
+if TYPE_CHECKING:
+    from eventctl.store import LogRow
+
+VALUE_MAX = 300
+
+VERBS = {
+    "claim": "claimed", "start": "began work on", "release": "gave back", "resolve": "resolved", "seen": "saw",
+    "unseen": "marked as unseen", "snooze": "snoozed", "unsnooze": "ended the snooze of", "archive": "archived",
+    "unarchive": "brought back", "quarantine.release": "released", "quarantine.discard": "discarded",
+    "dead.retry": "asked to retry", "dead.discard": "gave up", "decisions.approve": "approved", "decisions.deny": "denied",
+    "decisions.undo": "took back", "act": "acted on",
+}  # fmt: skip
+
+
+def moved(record: LogRow) -> str:
+    """A record that is no event, as half a sentence."""
+    body = orjson.loads(record.body)
+    subject = record.principal.partition(":")[2]
+    if record.kind == "move":
+        if "changes" in body:
+            return f"{subject} {tomledit.words(body['changes'])}"
+        if "silence" in str(body.get("verb")):
+            return f"{subject} {_silencing(record, body)}"
+        about = next(
+            (f" {at}{body[key]}" for at, key in (("d", "decision"), ("n", "notification"), ("e", "seq")) if key in body), ""
+        )
+        summary = body.get("resolution", {}).get("summary") if isinstance(body.get("resolution"), dict) else ""
+        summary = summary or body.get("reason") or body.get("action")
+        verb = str(body.get("verb", record.type))
+        return f"{subject} {VERBS.get(verb, verb)}{about}" + (f" ({cut(str(summary))})" if summary else "")
+    if record.kind == "timer":
+        return f"the timer {body.get('key')} of {body.get('owner')} came due"
+    return f"{body.get('name')} {'answered' if body.get('ok') else 'failed'} for e{body.get('seq')}"
+
+
+def _silencing(record: LogRow, body: Mapping[str, Any]) -> str:
+    if "silence" in body:
+        return f"ended the silence s{body['silence']}"
+    what = body.get("type") or body.get("source") or body.get("entity") or body.get("domain") or body.get("when")
+    return f"silenced {what} as s{record.seq} ({cut(str(body.get('reason')))})"
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= VALUE_MAX else text[: VALUE_MAX - 1] + "…"
