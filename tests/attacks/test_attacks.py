@@ -56,9 +56,9 @@ class Desk:
     def secret(self) -> Path:
         return self.tree / "home/secret.toml"
 
-    def run(self, *words: str) -> tuple[int, str, str]:
+    def run(self, *words: str, **env: str) -> tuple[int, str, str]:
         """Exit code, output, and what escaped as a traceback."""
-        session = Session(env=self.env, now=lambda: NOW)
+        session = Session(env={**self.env, **env}, now=lambda: NOW)
         ended = CliRunner().invoke(cli, ["-w", str(self.root), *words], obj=session)
         crash = ended.exception if not isinstance(ended.exception, SystemExit | EventctlError | None) else None
         return ended.exit_code, ended.output, repr(crash) if crash else ""
@@ -95,7 +95,7 @@ def desk(tmp_path_factory):
             "PIP_FIND_LINKS": str(tree / "attack"),
         },
     )
-    assert made.run("init", "--name", "test")[0] == 0
+    assert made.run("init", "--name", "test", "--member", "bob:member", "--yes")[0] == 0
     file = tree / "watch-deploys.py"
     file.write_text(THERE + forge.GOOD.format(slot="x"))
     code, said, crash = made.run("cartridge", "install", str(file), "--yes")
@@ -165,6 +165,31 @@ def test_a_harmless_package_gets_in_by_the_same_way(tmp_path, desk):
     assert ["the store was touched"] == measured.wrong, measured.said
     assert measured.said.startswith("exit 0")
     assert 0 == desk.run("cartridge", "remove", "night-watch", "--yes", "--for-good")[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("install", "{package}"),
+        ("install", "{package}", "--domain", "marketing"),
+        ("install", "{package}", "--member", "ada"),
+        ("promote", "watch-deploys", "--to", "domain:marketing"),
+        ("remove", "watch-deploys"),
+        ("remove", "watch-deploys", "--for-good"),
+        ("rollback", "watch-deploys"),
+        ("trust", "watch-deploys"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("who", [{"EVENTCTL_MEMBER": "bob"}, {"EVENTCTL_AGENT": "claude"}], ids=str)
+def test_whoever_is_no_admin_may_not_and_nothing_is_touched(desk, words, who):
+    (desk.tree / "attack").mkdir()
+    package = laid(lambda evil: forge.folder())(desk.tree / "attack", "", desk.secret)
+    before = desk.seen()
+    code, said, crash = desk.run("cartridge", *(word.format(package=package) for word in words), "--yes", **who)
+    after = desk.seen()
+    clear(desk.tree / "attack", desk.tree / "home/canary")
+    assert (5, "", []) == (code, crash, touched(before, after)), said
 
 
 def by_extracting(desk: Desk, words: tuple[str, ...]) -> tuple[int, str, str]:
