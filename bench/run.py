@@ -26,6 +26,7 @@ from bench import (
     reloading,
     rules,
     starting,
+    workers,
 )
 from bench.figures import HEAD, Figure, show, show_json
 
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "list": listing.measure,
     "rebuild": rebuilding.measure,
     "backtest": backtesting.measure,
+    "workers": workers.measure,
     "memory": memory.measure,
     "idle": idling.measure,
 }

@@ -66,7 +66,7 @@ MANIFEST = {
     "key": "What its state belongs to: `entity`, `source`, `event`, `domain` or `payload.<field>`.",
     "ordered": "`entity`: behind an event that waits, later ones of the entity wait too; `none`: they do not.",
     "on_error": "`retry` with growing pauses, `skip` the event, or `disable` the cartridge.",
-    "runs": "Where: `in-process`. `worker` and `sandbox` are not there yet: a cartridge that asks for them stays switched off.",
+    "runs": "Where: in the runner, or in a process of its own (docs/isolation.md). `sandbox` is not there yet: a cartridge that asks for it stays switched off.",
     "settings": "Its settings, each a table: see below.",
     "permissions": "What it may ask for: `calls`, `secrets`, `hosts`.",
     "limits": "What one run may take: `time`, `memory`.",
@@ -78,7 +78,7 @@ MANIFEST = {
     "permissions.secrets": "Secrets that it may use.",
     "permissions.hosts": "Hosts that it may fetch from.",
     "limits.time": "Per event.",
-    "limits.memory": "Per run.",
+    "limits.memory": "Of its worker (default 512 MB); in the runner there is none.",
 }
 
 RULE = {

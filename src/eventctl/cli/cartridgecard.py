@@ -28,6 +28,7 @@ class Place(NamedTuple):
     pipeline: str
     level: int
     settings: dict[str, Any]
+    tier: str = "in-process"
 
 
 class Card(NamedTuple):
@@ -49,7 +50,7 @@ def places_of(path: str, composed: Composition) -> list[Place]:
     """Where the cartridge of this path runs."""
     shaping = [Place(LOG_PIPELINE, 0, {})] if path in composed.shaping_units else []
     return shaping + [
-        Place(name, plan.level(each.id), {key: _written(value) for key, value in each.settings.items()})
+        Place(name, plan.level(each.id), {key: _written(value) for key, value in each.settings.items()}, each.runs)
         for name, plan in composed.plans.items()
         for each in plan
         if each.unit == path
@@ -77,7 +78,8 @@ def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) ->
     screen.sentence(given.summary)
     screen.line()
     runs = ", ".join(
-        place.pipeline if place.pipeline == LOG_PIPELINE else f"{place.pipeline} (level {place.level})" for place in card.places
+        place.pipeline if place.pipeline == LOG_PIPELINE else f"{place.pipeline} (level {place.level}{_apart(place, given)})"
+        for place in card.places
     )
     screen.fields(
         [
@@ -93,6 +95,12 @@ def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) ->
     for fault in card.faults:
         screen.say(f"it {fault}")
     _show_problems(screen, card.problems)
+
+
+def _apart(place: Place, given: Manifest) -> str:
+    if place.tier != "worker":
+        return ""
+    return ", in a worker" if given.runs == "worker" else ", in a worker since its first strike"
 
 
 def _ran(counted: Totals | None) -> str:
