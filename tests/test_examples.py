@@ -141,6 +141,30 @@ def test_a_call_gets_the_answer_that_the_example_gives_and_one_without_an_answer
     ]
 
 
+OFFER = """id = "offer"
+summary = "Offers to stop selling."
+consumes = ["shop.*"]
+[propose]
+action = "stop"
+summary = "Stop selling {payload.n}"
+command = ["stop", "{payload.n}"]
+undo = ["start"]
+"""
+
+
+def test_what_wants_to_act_is_collected_and_nothing_does_whatever_the_workspace_says_of_it(root: Path) -> None:
+    (root / "cartridges" / "offer.toml").write_text(OFFER)
+    (root / "eventctl.toml").write_text('[autonomy]\ndefault = "L1"\n')
+    wanted = '{ action = "stop", summary = "Stop selling 2", call = "command", args = { argv = ["stop", "2"] } }'
+    assert [] == example(root, "offer.toml", f"{given(2)}[then]\ndecisions = [{wanted}]\ncalls = []\n").misses
+    undone = 'decisions = [{ undo = { call = "command", args = { argv = ["start"] } }, state = "approved" }]'
+    assert [] == example(root, "offer.toml", f"{given(2)}[then]\n{undone}\n").misses
+    answered = '[answers]\ncommand = { exit = 0 }\n[then]\ndecisions = [{ state = "done" }]\n'
+    assert [] == example(root, "offer.toml", given(2) + answered).misses
+    (miss,) = example(root, "offer.toml", f"{given(2)}[then]\ndecisions = 2\n").misses
+    assert ("decisions", "2") == (miss.what, miss.expected)
+
+
 def test_drops_are_counted_and_an_error_that_nobody_expects_fails_the_example(root: Path) -> None:
     assert [] == example(root, "sleepy.py", given(1) + "[then]\ndrops = 1\n").misses
     assert [] == example(root, "sleepy.py", given(13) + "[then]\nerrors = 1\n").misses

@@ -26,7 +26,7 @@ from eventctl.times import HOUR, MINUTE, SECOND
 from tests.flowkit import OUT, World, cartridge, plan
 
 ADA = Principal("cli", "ada", ROLES["admin"])
-L1, L2, L3 = (Autonomy(default=level) for level in ("L1", "L2", "L3"))  # type: ignore[arg-type]
+L1, L2, L3 = (Autonomy(default=level) for level in ("L1", "L2", "L3"))
 CALLS = ("command", "log", "emit")
 
 
@@ -61,6 +61,10 @@ class Company(World):
         executors = {each.name: each for each in (self.hands, self.lines)}
         self.outbox = Outbox(self.store, executors, wake=lambda: None, jitter=lambda: 0.0)
         return self.outbox
+
+    def later(self, seconds: float) -> Company:
+        super().later(seconds)
+        return self
 
     def settle(self) -> None:
         """Everything that is due now, until nothing moves."""

@@ -146,4 +146,24 @@ def test_why_tells_of_it_by_the_event_and_by_itself(asked):
     assert "L1 holds it for a person (eventctl.toml: autonomy.default)." in shown
     assert "cli:ada approved it, and it was done" in shown
     assert "ada approved d1" in shown
-    assert "The rule domain:ops/rollback matched: [propose] asked for d1: Roll api back." in asked("why", f"e{one['seq']}").stdout
+    assert (
+        "The rule domain:ops/rollback matched: [propose] asked for d1: Roll api back." in asked("why", f"e{one['seq']}").stdout
+    )
+
+
+def test_a_dry_run_says_what_would_be_asked_and_asks_nothing(asked):
+    words = ("emit", "domain.ops.failed", "--source", "ci", "--payload", '{"slug": "db"}', "--dry-run")
+    (decided,) = answer(asked, *words)["decisions"]
+    assert ("held", "L1", "Roll db back") == (decided["state"], decided["level"], decided["summary"])
+    assert "ops: Roll db back (would be held: L1, eventctl.toml: autonomy.default)" in asked(*words).stdout
+    assert ["d1", "d2"] == sorted(states(asked))
+
+
+def test_a_backtest_says_what_would_have_been_asked_and_sends_nothing(asked):
+    draft = asked.root / "company/domains/ops/cartridges/restart.toml"
+    draft.write_text(RULE.replace("rollback", "restart").replace("Roll {payload.slug} back", "Restart {payload.slug}"))
+    kinds = answer(asked, "cartridge", "backtest", str(draft))["changes"]
+    said = [change["after"] for change in kinds["asked"]]
+    assert ["ops: Restart api (would be held: L1, eventctl.toml: autonomy.default)"] == said[:1]
+    assert 2 == len(said)
+    assert ["d1", "d2"] == sorted(states(asked))
