@@ -167,3 +167,42 @@ def test_a_backtest_says_what_would_have_been_asked_and_sends_nothing(asked):
     assert ["ops: Restart api (would be held: L1, eventctl.toml: autonomy.default)"] == said[:1]
     assert 2 == len(said)
     assert ["d1", "d2"] == sorted(states(asked))
+
+
+CODE = """# /// cartridge
+# id = "deployer"
+# summary = "Deploys again."
+# version = "VERSION"
+# consumes = ["domain.ops.failed"]
+# annotates = ["deployer"]
+# [permissions]
+# calls = ["command"]
+# ///
+
+
+async def process(event, context):
+    slug = event.payload["slug"]
+    decision = await context.decide("deploy", "command", {"argv": ["echo", slug]}, summary=f"Deploy {slug} again")
+    context.annotate("deployer", SAYS)
+    return event
+"""
+
+
+def test_a_backtest_takes_the_answers_that_were_given_then(asked):
+    here = asked.root / "company/domains/ops/cartridges/deployer.py"
+    here.write_text(CODE.replace("VERSION", "1").replace("SAYS", "decision.outcome"))
+    asked("emit", "domain.ops.failed", "--source", "ci", "--payload", '{"slug": "db"}')
+    asked("emit", "domain.ops.failed", "--source", "ci", "--payload", '{"slug": "ui"}')
+    asked("run", "--until-idle")
+    waiting = {item["summary"]: item["short"] for item in answer(asked, "decisions", "list")["items"]}
+    asked("decisions", "approve", waiting["Deploy db again"])
+    asked("decisions", "deny", waiting["Deploy ui again"])
+    asked("run", "--until-idle")
+    draft = asked.root / "deployer.py"
+    draft.write_text(CODE.replace("VERSION", "2").replace("SAYS", "[decision.outcome, decision.by, decision.error]"))
+    changes = answer(asked, "cartridge", "backtest", str(draft))["changes"]
+    assert [
+        ('deployer = "done"', 'deployer = ["done","cli:ada",""]'),
+        ('deployer = "denied"', 'deployer = ["denied","cli:ada","denied by cli:ada"]'),
+    ] == [(change["before"], change["after"]) for change in changes["annotated"]]
+    assert ["annotated", "calls"] == sorted(changes), "those of the two events before, which nobody has answered"
