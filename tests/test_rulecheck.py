@@ -74,8 +74,11 @@ def test_a_member_is_told_by_their_own_rule_and_nobody_else_is(tmp_path: Path) -
 def test_a_members_rule_changes_nothing_for_others(tmp_path: Path) -> None:
     root, where = make(tmp_path), "personal/ada/cartridges/one.toml"
     put(root, "one", rule("domain.ops.sold", '[emit]\nevent = "domain.ops.alarm"\n'), folder="personal/ada")
+    theirs = "(a member's cartridge emits types of personal/ada/event_types.toml)"
+    assert [f"{where}:5: emit.event: 'domain.ops.alarm' is outside of member.ada.** {theirs}"] == said(root)
+    put(root, "one", rule("domain.ops.sold", '[set]\nlevel = "business"\n'), folder="personal/ada")
     assert [
-        f"{where}:4: emit: a member's rule does not [emit]: it can notify, annotate and silence (a domain's or the library's rule can)"
+        f"{where}:4: set: a member's rule does not [set]: it can notify, annotate, emit and silence (a domain's or the library's rule can)"
     ] == said(root)
     put(root, "one", rule("domain.ops.sold", NOTIFY + 'audience = "member:bob"\n'), folder="personal/ada")
     assert [f"{where}:6: notify.audience: a member's rule tells its member, not 'member:bob' (leave audience out)"] == said(

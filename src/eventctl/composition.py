@@ -24,17 +24,18 @@ from eventctl.errors import Misconfigured, Problem
 from eventctl.graph import Graph, Node, build, owning
 from eventctl.kept import Kept
 from eventctl.lines import with_lines
-from eventctl.manifest import MANIFEST, check_settings, from_mapping
+from eventctl.manifest import MANIFEST, Manifest, check_settings, from_mapping
 from eventctl.modules import Code, LoadFailed, Modules
 from eventctl.obeyed import warnings
 from eventctl.patterns import matches
 from eventctl.plan import Cartridge, Plan, Tier
-from eventctl.rulecheck import RuleCheck
+from eventctl.rulecheck import personal
 from eventctl.ruling import Shared, process_of, slots
 from eventctl.store import Unit
 from eventctl.suggest import did_you_mean
 from eventctl.system.rulings import Shaper
 from eventctl.trampoline import Crumb, Place
+from eventctl.typecheck import TypeCheck
 
 WORKSPACE, MEMBERS = "workspace", "members"
 SHELVES = (f"{CARTRIDGES}/", "plugin:", "installed:library/")
@@ -140,7 +141,7 @@ class _Composing:
         self._shaping_units: set[str] = set()
         self._shared = before.facts
         self._outcomes = before.outcomes
-        self._rules = RuleCheck(catalog)
+        self._types = TypeCheck(catalog)
         self._owners = {found.manifest.id: found.owner for found in scan.found if found.scope == "domain"}
         for found in scan.found:
             if found.scope == "library":
@@ -295,20 +296,22 @@ class _Composing:
             yield Problem(where, what, "what it needs from others it finds in their events")
         for pattern in manifest.emits:
             problem = self._emits(place, found, pattern)
-            if problem and (manifest.rule is None or found.scope != "personal"):
+            if problem:
                 yield Problem(f"{where}: {_says_emits(manifest, pattern)}", *problem)
-        if manifest.rule is not None:
-            yield from self._rules.mistakes(found.scope, found.owner, manifest, where)
+        yield from self._types.mistakes(manifest, where)
+        if manifest.rule is not None and found.scope == "personal":
+            yield from personal(manifest.rule, found.owner, where)
 
     def _emits(self, place: _Place, found: Found, pattern: str) -> tuple[str, str] | None:
         """Why a cartridge may not say that it emits this, and what to do; None when it may."""
-        if found.scope == "personal":
-            return f"a member's cartridge emits nothing, not {pattern!r}", "it tells its member with context.notify"
+        if found.scope == "personal" and not pattern.startswith(theirs := f"member.{found.owner}."):
+            return f"{pattern!r} is outside of {theirs}**", f"a member's cartridge emits types of personal/{found.owner}/event_types.toml"
         own = f"domain.{place.domain}."
         if found.scope == "domain" and not pattern.startswith(own):
             return f"{pattern!r} is outside of {own}**", "a domain emits its own types; others subscribe to them"
-        if found.scope == "library" and pattern.startswith(("domain.", "*")) and not (place.domain and pattern.startswith(own)):
-            return f"{pattern!r} may be a domain's type, and this is no cartridge of that domain", "emit types of its own"
+        if found.scope == "library" and pattern.startswith(("domain.", "member.", "*")) and not (place.domain and pattern.startswith(own)):
+            whose = "a member's" if pattern.startswith("member.") else "a domain's"
+            return f"{pattern!r} may be {whose} type, and this is no cartridge of theirs", "emit types of its own"
         types = self._catalog.types() if "*" in pattern else [pattern] if self._catalog.declared(pattern) else []
         chosen = [name for name in types if matches(pattern, name)]
         if not chosen:
@@ -395,6 +398,8 @@ def trial(old: Mapping[str, Plan], new: Mapping[str, Plan], modules: Modules, cr
         for cartridge in plan:
             before = running.get(cartridge.id) if running else None
             if before is None or before is cartridge or before.code == cartridge.code or not modules.loaded(before.code):
+                continue
+            if cartridge.runs == "worker":  # not a line of it is executed here
                 continue
             try:
                 modules.process(cartridge.code, Place(pipeline, cartridge.id, 0), crumb)

@@ -3,7 +3,7 @@
     cartridges/                                                   the library
     company/domains/<name>/{domain.toml,event_types.toml}         a domain, its part of the catalog
     company/domains/<name>/cartridges/                            its cartridges
-    personal/<member>/{member.toml,cartridges/}                   a member's
+    personal/<member>/{member.toml,event_types.toml,cartridges/}  a member's
     helpdesk/                                                     input from outside: never a cartridge, whatever lies there
 
 A cartridge is a `.py` file or a folder with `cartridge.toml` and `cartridge.py`. What has a mistake is left out and named, and the
@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
-from eventctl import helpdesk
+from eventctl import helpdesk, leaf
 from eventctl import manifest as manifests
 from eventctl.autonomy import Level
 from eventctl.declaration import read_part
@@ -181,12 +181,13 @@ class _Scanner:
         folder = f"{DOMAINS}/{name}"
         file = self._written(DomainFile, f"{folder}/domain.toml")
         self.scan.domains.append(Domain(name, file))
-        self._event_types(name, f"{folder}/event_types.toml")
+        self._event_types(f"domain.{name}", f"{folder}/event_types.toml")
         self._cartridges("domain", name, f"{folder}/{CARTRIDGES}")
 
     def member(self, name: str) -> None:
         folder = f"{MEMBERS}/{name}"
         self.scan.member_settings[name] = self._written(MemberFile, f"{folder}/member.toml").settings
+        self._event_types(f"member.{name}", f"{folder}/event_types.toml")
         self._cartridges("personal", name, f"{folder}/{CARTRIDGES}")
 
     def gone(self) -> None:
@@ -208,7 +209,8 @@ class _Scanner:
         self.scan.problems += [*problems, *warnings(Path(path).name, file or model(), path)]
         return file or model()
 
-    def _event_types(self, domain: str, path: str) -> None:
+    def _event_types(self, own: str, path: str) -> None:
+        """The types of a domain or member, in its own namespace; a member's concern nobody else."""
         if not (self._root / path).exists():
             return
         try:
@@ -216,11 +218,14 @@ class _Scanner:
         except Misconfigured as error:
             self.scan.problems += error.problems
             return
-        namespace, own = data.get("namespace"), f"domain.{domain}"
+        namespace, (kind, _, name) = data.get("namespace"), own.partition(".")
         if isinstance(namespace, str) and namespace != own and not namespace.startswith(f"{own}."):
-            what = f"the types of this domain begin with {own!r}, not {namespace!r}"
+            what = f"the types of this {kind} begin with {own!r}, not {namespace!r}"
             self.scan.problems.append(Problem(f"{path}: namespace", what, f'namespace = "{own}"'))
             return
+        if kind == "member":
+            data, problems = leaf.part_of(name, data, path)
+            self.scan.problems += problems
         self.scan.parts.append((origin, data))
 
     def _cartridges(self, scope: Scope, owner: str, folder: str) -> None:
@@ -265,7 +270,7 @@ class _Scanner:
         if found is None or found.code.hash != unit.hash:
             checked = _undump(unit) or manifests.load(self._root / path, shown=path)
             code = Code(tuple(self._root / file for file in files), unit.hash)
-            found = Found(checked, scope, owner, path, code, tuple(warnings(MANIFEST, checked, path)))
+            found = Found(checked, scope, owner, path, code, (*warnings(MANIFEST, checked, path), *_misnamed(checked, path)))
         self.scan.problems += found.warned
         self.scan.found.append(found)
 
@@ -307,6 +312,15 @@ def _undump(unit: Unit) -> Manifest | None:
         return manifests.undump(unit.manifest)
     except ValueError:
         return None
+
+
+def _misnamed(manifest: Manifest, path: str) -> list[Problem]:
+    """A file is looked for by its name: its examples stand beside it, and people type its id."""
+    name = path.removesuffix(f"/{MANIFEST}").rpartition("/")[2].removesuffix(".py").removesuffix(".toml")
+    if name == manifest.id:
+        return []
+    what = f"it is called {name!r}, and the cartridge in it {manifest.id!r}"
+    return [Problem(path, what, "let the file have the name of the cartridge", warning=True)]
 
 
 def _first_key(key: Key) -> Key:

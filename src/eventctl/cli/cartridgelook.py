@@ -56,7 +56,7 @@ def look(session: Session) -> Looked:
     catalog, more = house.catalog()
     composed = composition.compose(scan, catalog, enable=settings.enable, plugged=house.plugins.cartridges)
     enabling = [problem for problem in problems if "enable" in problem.where]
-    of_types = [problem for problem in more if problem.where.startswith("company/")]
+    of_types = [problem for problem in more if problem.where.startswith(("company/", "personal/"))]
     return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])), faults, rows)
 
 
