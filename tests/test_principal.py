@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +114,38 @@ def test_a_token_has_the_grants_it_was_given() -> None:
     assert not allowed(token, "emit", "deploy.finished")
     assert not allowed(token, "emit")
     assert not allowed(token, "operate")
+
+
+# --- the page that people read ----------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[1] / "docs/members.md"
+WORDS = {
+    "yes": EVERYBODYS,
+    "their domains', their own": ("domain:shop", "member:bob"),
+    "their own": ("member:bob",),
+    "no": (),
+}
+
+
+def rows() -> list[tuple[list[str], list[str]]]:
+    """The table of roles: the verbs of each row, and what it says of admin, member and agent."""
+    lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [(re.findall(r"`([^`]+)`", first), rest) for first, _, *rest in cells]
+
+
+def test_the_page_about_members_names_every_verb_once() -> None:
+    assert sorted(VERBS) == sorted(verb for verbs, _ in rows() for verb in verbs)
+
+
+@pytest.mark.parametrize(("number", "role"), list(enumerate(("admin", "member", "agent"))))
+def test_the_page_about_members_says_what_each_role_may(number: int, role: str) -> None:
+    who = Principal("cli", "bob", granted(role, ["shop"]))
+    wrong = [
+        verb
+        for verbs, said in rows()
+        for verb in verbs
+        if (said[number] == "`agent.**`" and not (allowed(who, verb, "agent.turn") and not allowed(who, verb, "job.failed")))
+        or (said[number] != "`agent.**`" and may(who, verb, *EVERYBODYS) != list(WORDS[said[number]]))
+    ]
+    assert [] == wrong
