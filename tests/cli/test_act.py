@@ -107,3 +107,27 @@ def test_the_claim_of_an_agent_fences_what_it_left_behind(kiosk):
     env = {"EVENTCTL_AGENT": "bot", "EVENTCTL_NOTIFICATION": "n1", "EVENTCTL_CLAIM": str(token)}
     assert "claim 1 of n1 is over" in kiosk("inbox", "resolve", "n1", code=4, **env).stderr
     kiosk("inbox", "resolve", "n1", **env | {"EVENTCTL_CLAIM": "2"})
+
+
+def test_what_an_agent_asked_for_is_done_when_a_person_approves_it(kiosk):
+    config = kiosk.root / "eventctl.toml"
+    config.write_text(config.read_text() + '\n[autonomy.domains]\nkiosk = "L1"\n')
+    kiosk("inbox", "act", "n1", "restart", "--agent", "bot")
+    kiosk("run", "--until-idle")
+    kiosk("decisions", "approve", "d1", "--agent", "bot", code=5)
+    kiosk("decisions", "approve", "d1")
+    kiosk("run", "--until-idle")
+    told = json.loads(kiosk("decisions", "show", "d1", "--json").stdout)
+    assert "done" == told["state"]
+    assert "resolved" in kiosk("inbox", "show", "n1").stdout
+
+
+def test_what_a_person_denied_is_not_done(kiosk):
+    config = kiosk.root / "eventctl.toml"
+    config.write_text(config.read_text() + '\n[autonomy.domains]\nkiosk = "L1"\n')
+    kiosk("inbox", "act", "n1", "restart", "--agent", "bot")
+    kiosk("decisions", "deny", "d1")
+    kiosk("run", "--until-idle")
+    assert "open" in kiosk("inbox", "show", "n1").stdout
+    assert "denied" == json.loads(kiosk("decisions", "show", "d1", "--json").stdout)["state"]
+    assert "d1 is denied" in kiosk("inbox", "act", "n1", "restart", "--agent", "bot", code=4).stderr

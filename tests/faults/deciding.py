@@ -106,6 +106,15 @@ class Stage:
         scene.settle(root)
         return cls(root, seen, folder / "acks.txt")
 
+    def add(self, settings: str, rule: str) -> None:
+        """More settings, and a rule of the library that is enabled."""
+        config = self.root / "eventctl.toml"
+        (self.root / "cartridges").mkdir(exist_ok=True)
+        name = rule.split('"')[1]
+        (self.root / "cartridges" / f"{name}.toml").write_text(rule)
+        config.write_text(f"{config.read_text()}\n{settings}\n[enable]\n{name} = {{}}\n")
+        scene.settle(self.root)
+
     def send(self, rounds: int = 1) -> None:
         """Events of every type, for every way of acting."""
         lines = []

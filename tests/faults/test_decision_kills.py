@@ -35,6 +35,19 @@ RUNNERS = (
 PEOPLE = ("decision.before_commit", "move.before_commit", "move.after_commit")
 
 
+AGENT_RULE = """\
+id = "ask-slow"
+version = "1.0.0"
+summary = "Lets an agent look after jobs."
+consumes = ["job.failed"]
+[propose]
+action = "mend"
+summary = "Mend it"
+agent = "slow"
+instructions = "Mend it."
+"""
+
+
 def walked(stage: Stage, point: str, env: dict[str, str], *, people: bool = False) -> Findings:
     """Kill whoever comes to the point, one visit later each time; let others go on; settle and judge."""
     seen = stage.root.parent / "points.txt"
@@ -118,6 +131,41 @@ def late(stage: Stage, env: dict[str, str]) -> list[str]:
     assert 0 == people.wait(30)
     stage.settle(**env)
     return judge(stage).faults
+
+
+def test_an_agent_whose_runner_died_is_not_started_again(tmp_path: Path) -> None:
+    """Its decision says that nobody knows, and its claim ends soon."""
+    stage = Stage.make(tmp_path)
+    ran = tmp_path / "ran.txt"
+    agent = f'[agents.slow]\ncommand = ["sh", "-c", "echo begun >> {ran}; sleep 3"]\n'
+    stage.add(agent, AGENT_RULE)
+    subprocess.run(
+        [
+            *scene.EVENTCTL,
+            "-w",
+            str(stage.root),
+            "emit",
+            "job.failed",
+            "--source",
+            "x",
+            "--payload",
+            '{"job": "a", "exit_code": 1}',
+        ],
+        check=True,
+    )
+    runner = subprocess.Popen([*scene.EVENTCTL, "-w", str(stage.root), "run", "--until-idle"], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 30
+    while not ran.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    runner.kill()
+    runner.wait(30)
+    stage.settle()
+    assert ["begun"] == ran.read_text().split()
+    with stage.database() as db:
+        assert [("unknown",)] == db.execute("SELECT state FROM decision").fetchall()
+        [(lease, agent_name)] = db.execute("SELECT lease_due, agent FROM notification WHERE life LIKE 'job%'").fetchall()
+    assert "slow" == agent_name
+    assert lease < (time.time() + 301) * 1e6
 
 
 @pytest.mark.parametrize(
