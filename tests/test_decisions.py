@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from eventctl import decisions
 from eventctl.autonomy import Autonomy, Ruling
 from eventctl.contracts import Answer
-from eventctl.decisions import Wish
+from eventctl.decisions import LEGAL, Wish
 from eventctl.errors import Conflict, NotFound, NotPermitted
 from eventctl.memory_store import MemoryStore
 from eventctl.outbox import ending
@@ -237,12 +237,6 @@ def test_expiry_against_approval_has_one_winner() -> None:
 
 
 # --- the whole machine -----------------------------------------------------------------------------------------------------------
-
-LEGAL = {
-    ("", "approved"), ("", "held"), ("", "window"), ("held", "approved"), ("held", "denied"), ("held", "expired"),
-    ("window", "approved"), ("window", "undone"), ("approved", "done"), ("approved", "failed"), ("approved", "unknown"),
-    ("done", "undoing"), ("undoing", "undone"), ("undoing", "failed"), ("undoing", "unknown"),
-}  # fmt: skip
 
 PIECES = count()
 

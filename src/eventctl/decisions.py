@@ -29,7 +29,7 @@ from eventctl.errors import Conflict, NotFound, NotPermitted, UsageError
 from eventctl.event import HOPS_MAX
 from eventctl.ids import uuid7
 from eventctl.principal import AT_THE_DESK, Principal, allowed
-from eventctl.store import DecisionRow, Operations, OutboxRow, Record, Store
+from eventctl.store import DecisionRow, Keys, Operations, OutboxRow, Record, Store
 from eventctl.text import safe_text
 from eventctl.times import format_duration, iso
 
@@ -43,6 +43,15 @@ OPEN = ("held", "window", "approved", "undoing")
 ENDS = ("undone", "denied", "expired", "failed", "unknown")
 WAITING = ("held", "window")
 """`done` is an end too, but for the time in which it can be taken back."""
+
+LEGAL = frozenset(
+    {
+        ("", "approved"), ("", "held"), ("", "window"), ("held", "approved"), ("held", "denied"), ("held", "expired"),
+        ("window", "approved"), ("window", "undone"), ("approved", "done"), ("approved", "failed"), ("approved", "unknown"),
+        ("done", "undoing"), ("undoing", "undone"), ("undoing", "failed"), ("undoing", "unknown"),
+    }
+)  # fmt: skip
+"""Every step that a decision of a cartridge may take. An install goes from `held` to `done` at once: it is no effect outside."""
 
 TRIES_MAX = 8
 SETTLED_MAX = 200
@@ -287,8 +296,7 @@ def call_of(row: OutboxRow) -> str:
 
 def next_number(store: Store) -> int:
     """The number that the next decision gets if nobody is faster; then the commit conflicts and is planned again."""
-    newest = store.views.decisions(limit=1)
-    return newest[0].number + 1 if newest else 1
+    return store.snapshot(Keys(decisions=[""])).decision_last + 1
 
 
 # --- what a step comes to --------------------------------------------------------------------------------------------------------
