@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from eventctl.memory_tables import Tables, is_due, is_open, is_silenced
+from eventctl.memory_tables import DECISION_LAST, Tables, is_due, is_open, is_silenced
 from eventctl.notification import Notification
 from eventctl.patterns import matches
 from eventctl.store import (
@@ -105,6 +105,7 @@ class MemoryStore:
                 call: tables.decisions.rows[tables.asked.rows[call]] for call in keys.decisions if call in tables.asked.rows
             },
             approvals=tables.approvals(keys.approvals),
+            decision_last=int(tables.meta.rows.get(DECISION_LAST, "0")) if keys.decisions else 0,
             silenced=sorted(silenced, key=itemgetter(0))[:DUE_MAX],
             due=sorted(due, key=lambda row: (row.due or 0, row.id))[:DUE_MAX],
         )

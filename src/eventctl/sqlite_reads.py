@@ -107,6 +107,7 @@ _MEMBER_VIEWS = "SELECT member_view.* FROM want CROSS JOIN member_view ON member
 _DECISIONS = f"SELECT {DECISION_COLUMNS} FROM want CROSS JOIN decision ON call = a"
 _APPROVALS = """SELECT kind, count(*) FROM want CROSS JOIN decision INDEXED BY decision_approved
   ON kind = a AND approved = 1 AND state NOT IN ('undoing', 'undone') GROUP BY kind"""
+_DECISION_LAST = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'decision'), 0)"
 _LIVES = f"""SELECT {NOTIFICATION_COLUMNS} FROM want CROSS JOIN notification AS n ON n.id = (
   SELECT CASE settled WHEN 0 THEN id ELSE
     (SELECT max(settled) FROM notification WHERE life = a AND life_key = b AND archived_at IS NULL) END
@@ -140,6 +141,7 @@ def snapshot(db: sqlite3.Connection, keys: Keys) -> Snapshot:
         notification_last=db.execute(_NOTIFICATION_LAST).fetchone()[0],
         decisions={row[1]: decision_row(row) for row in by_key(db, _DECISIONS, keys.decisions)},
         approvals=dict(by_key(db, _APPROVALS, list(dict.fromkeys(keys.approvals)))),
+        decision_last=db.execute(_DECISION_LAST).fetchone()[0] if keys.decisions else 0,
         due=[] if keys.due_before is None else list(map(notification_row, db.execute(_AGEING, (keys.due_before, DUE_MAX)))),
         silenced=list(map(notification_row, quiet)),
     )

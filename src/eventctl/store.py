@@ -199,7 +199,8 @@ class Snapshot:
 
     `lives` gives for (life, key) the open notification, or else the newest one that is not archived (so that `reopens` can find
     it). `identities` gives the record of a (source, id). `decisions` are by call; `approvals` count, by kind, the decisions that a
-    person approved and nobody has undone or is undoing. `due` are the notifications with `due` at or before `Keys.due_before`, by
+    person approved and nobody has undone or is undoing; `decision_last` is the highest number that one ever had, 0 where no decision was
+    asked for. `due` are the notifications with `due` at or before `Keys.due_before`, by
     (due, id), at most `DUE_MAX`; none without it. `silenced` are those with `silenced_until` at or before `Keys.silenced_before`, or
     else with that `Keys.silenced_by`, by id, at most `DUE_MAX`.
     """
@@ -216,6 +217,7 @@ class Snapshot:
     notification_last: int
     decisions: dict[str, DecisionRow] = field(default_factory=dict)
     approvals: dict[str, int] = field(default_factory=dict)
+    decision_last: int = 0
     due: list[Notification] = field(default_factory=list)
     silenced: list[Notification] = field(default_factory=list)
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
 
 from eventctl import company
+from eventctl.beginning import Person
+from eventctl.errors import Misconfigured
+from eventctl.principal import Principal, granted
 from eventctl.sqlite_store import SqliteStore
 from eventctl.store import Operations
 from eventctl.suites.rows import asked
 from eventctl.times import DAY
+from eventctl.workspace import Paths
 
 CHANGES = [
     ("member", "add", "cy"),
@@ -145,14 +150,27 @@ def test_a_change_that_cannot_be_written_has_its_record_and_no_effect(firm, monk
     assert (before, told + 1) == (files(firm), len(moves(firm)))
 
 
+def test_members_that_are_added_at_the_same_time_are_all_there(firm):
+    admin = Principal("cli", "ada", granted("admin"))
+    names = [f"m{number}" for number in range(12)]
+
+    def add(name):
+        return company.add_member(Paths(firm.root), Person(name), principal=admin, now=firm.now).seq
+
+    with ThreadPoolExecutor(6) as pool:
+        seqs = list(pool.map(add, names))
+    assert {"ada", "bob", *names} == set(settings(firm)["members"])
+    assert len(names) == len(set(seqs))
+
+
 def test_a_file_with_a_mistake_can_be_changed_elsewhere_and_gets_no_new_one(firm):
     written = firm.root / "eventctl.toml"
     written.write_text(written.read_text() + '\n[runner]\nbatch = "many"\n')
     firm("member", "set", "bob", "--role", "admin")
-    with pytest.raises(Exception, match="is one of L1, L2, L3"):
+    with pytest.raises(Misconfigured, match="is one of L1, L2, L3"):
         company.change(
-            company.Paths(firm.root), [(("autonomy", "default"), "L4")], verb=company.AUTONOMY, now=1,
-            principal=company.Principal("cli", "ada", frozenset({"**"})),
+            Paths(firm.root), [(("autonomy", "default"), "L4")], verb=company.AUTONOMY, now=1,
+            principal=Principal("cli", "ada", granted("admin")),
         )  # fmt: skip
     assert "L3" == settings(firm)["autonomy"]["default"]
 

@@ -63,6 +63,12 @@ class DecisionSuite:
         store.commit(Operations(decisions=[asked("c")]))
         assert [6, 5] == [row.number for row in store.views.decisions()]
 
+    def test_the_last_number_is_known_and_a_lower_one_that_is_given_changes_it_not(self, store: Store) -> None:
+        assert 0 == store.snapshot(Keys(decisions=["a"])).decision_last
+        store.commit(Operations(decisions=[asked("a", number=9), asked("b", number=4)]))
+        assert 9 == store.snapshot(Keys(decisions=["c"])).decision_last
+        assert 0 == store.snapshot(Keys()).decision_last
+
     def test_approvals_count_what_people_allowed_and_nobody_took_back(self, store: Store) -> None:
         rows = [asked(f"a{n}", kind="p/c:act", state="done", approved=True) for n in range(25)]
         rows += [asked(f"b{n}", kind="p/c:act", state=state, approved=True) for n, state in enumerate(("undone", "undoing"))]
