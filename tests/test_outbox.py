@@ -288,6 +288,45 @@ def test_a_call_that_must_not_be_repeated_becomes_unknown(store: Store, outbox: 
     assert not orjson.loads(records(store, "answer")[0].body)["ok"]
 
 
+class Slow(Echo):
+    """One whose attempts may take ten minutes."""
+
+    name = "slow"
+    deadline_s = 600.0
+
+
+def test_an_executor_has_the_time_that_it_says_and_others_have_no_more_for_it(store: Store, echo: Echo) -> None:
+    slow = Slow()
+    slow.gate.clear()
+    echo.gate.clear()
+    outbox = Outbox(store, {"echo": echo, "slow": slow}, wake=lambda: None, jitter=lambda: 0.0)
+    owe(store)
+    owe(store, "b" * 32, "slow")
+    outbox.work(NOW)
+    assert 0 == outbox.work(NOW + LEASE - 1).ambiguous
+    assert 1 == outbox.work(NOW + LEASE).ambiguous, "echo had 60 s"
+    assert [600.0, 1] == [slow.requests[0].deadline_s, slow.requests[0].seq]
+    assert 1 == outbox.work(NOW + 604 * SECOND, start=False).ambiguous, "echo once more; slow has its time still"
+    assert 1 == outbox.work(NOW + 605 * SECOND, start=False).ambiguous
+    for each in (slow, echo):
+        each.gate.set()
+    outbox.close()
+
+
+def test_slow_attempts_leave_the_threads_of_quick_ones_alone(store: Store, echo: Echo) -> None:
+    slow = Slow()
+    slow.gate.clear()
+    outbox = Outbox(store, {"echo": echo, "slow": slow}, wake=lambda: None, threads=2, jitter=lambda: 0.0)
+    for n in range(3):
+        owe(store, f"{n}" * 32, "slow")
+        outbox.work(NOW)
+    owe(store)
+    outbox.work(NOW)
+    assert 4 == outbox.in_flight
+    slow.gate.set()
+    outbox.close()
+
+
 def test_a_late_end_of_a_given_up_attempt_counts_for_nothing(store: Store, outbox: Outbox, echo: Echo) -> None:
     echo.gate.clear()
     owe(store)

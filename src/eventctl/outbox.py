@@ -93,6 +93,7 @@ class Outbox:
         self._threads = threads
         self._jitter = jitter
         self._flying: dict[str, tuple[OutboxRow, Future[Answer]]] = {}
+        self._until: dict[str, int] = {}
         self._lease = GRACE + max([DEADLINE, *map(deadline_of, executors.values())])
         self._begun = False
         self._closing = Lock()
@@ -107,7 +108,9 @@ class Outbox:
         """Collect what ended, settle what nobody saw the end of, start what is due (unless `start` is False)."""
         worked = Worked()
         self._collect(now, worked)
-        for row in self._store.overdue(now if self._begun else FOREVER, limit=OVERDUE_MAX):
+        unseen = [*self._store.overdue(now if self._begun else FOREVER, limit=OVERDUE_MAX), *self._late(now)]
+        for row in {row.attempt_id: row for row in unseen}.values():
+            self._until.pop(row.attempt_id, None)
             self._settle(row, now, worked)
         self._begun = True
         long = sum(deadline_of(self._executors.get(row.name)) > DEADLINE for row, _ in self._flying.values())
@@ -118,6 +121,7 @@ class Outbox:
                 if row.name == EMIT:
                     self._emit(row, now, worked)
                 else:
+                    self._until[row.attempt_id] = now + deadline_of(self._executors.get(row.name)) + GRACE
                     self._start(row)
                 worked.started += 1
         worked.in_flight = len(self._flying)
@@ -154,6 +158,12 @@ class Outbox:
             if future.done():
                 self._write(row, future.result(), now, worked)
                 del self._flying[attempt_id]
+                self._until.pop(attempt_id, None)
+
+    def _late(self, now: int) -> list[OutboxRow]:
+        """Attempts that are past their own executor's time, while the lease is as long as the slowest one's."""
+        over = [self._flying[attempt_id] for attempt_id, until in self._until.items() if until <= now]
+        return [row for row, future in over if not future.done()]
 
     def _write(self, row: OutboxRow, answer: Answer, now: int, worked: Worked) -> None:
         """One commit: the row's new state and, when it is the last word, the answer record."""

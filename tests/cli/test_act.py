@@ -131,3 +131,9 @@ def test_what_a_person_denied_is_not_done(kiosk):
     assert "open" in kiosk("inbox", "show", "n1").stdout
     assert "denied" == json.loads(kiosk("decisions", "show", "d1", "--json").stdout)["state"]
     assert "d1 is denied" in kiosk("inbox", "act", "n1", "restart", "--agent", "bot", code=4).stderr
+
+
+def test_who_gives_something_back_can_say_why(kiosk):
+    kiosk("inbox", "claim", "n1", "--agent", "bot")
+    kiosk("inbox", "release", "n1", "--agent", "bot", "-m", "no password")
+    assert "bot gave back n1 (no password)" in kiosk("inbox", "show", "n1").stdout

@@ -119,7 +119,14 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
     quiet = whyshaped.quiet(row, noted.annotations if noted else {}, session.now(), local)
     views = {view.member: {"seen": view.seen >= row.news, "snoozed_until": utc(view.snooze_until)} for view in seen}
     if as_json:
-        document({**forms.notification(row), "members": views, "actions": [each._asdict() for each in offered], "history": [forms.record(each) for each in life]})
+        document(
+            {
+                **forms.notification(row),
+                "members": views,
+                "actions": [each._asdict() for each in offered],
+                "history": [forms.record(each) for each in life],
+            }
+        )
         return
     screen = Screen(session)
     screen.title(row.title)
@@ -194,14 +201,20 @@ def start(session: Session, /, given: tuple[str, ...], token: int | None, as_jso
     moving.move(session, "start", given, as_json, said="in progress", token=token)
 
 
-@_verb("release", "Give a claimed one back.", TOKEN)
-def release(session: Session, /, given: tuple[str, ...], token: int | None, as_json: bool) -> None:
+@_verb(
+    "release",
+    "Give a claimed one back.",
+    click.option("--reason", "-m", default="", metavar="TEXT", help="Why, for whoever takes it next."),
+    TOKEN,
+)
+def release(session: Session, /, given: tuple[str, ...], token: int | None, reason: str, as_json: bool) -> None:
     """Give back what you have claimed.
 
     \b
     eventctl inbox release n7
+    eventctl inbox release n7 --agent builder -m "needs the password of the registry"
     """
-    moving.move(session, "release", given, as_json, said="free again", token=token)
+    moving.move(session, "release", given, as_json, said="free again", token=token, reason=reason)
 
 
 @_verb(

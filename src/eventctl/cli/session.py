@@ -123,7 +123,7 @@ def _options(*, hidden: bool) -> list[click.Parameter]:
         _shared(
             "--as", "member", hidden=hidden, callback=_named, metavar="NAME", help="The member who asks (or EVENTCTL_MEMBER)."
         ),
-        _shared("--agent", hidden=hidden, callback=_named, metavar="NAME", help="The agent who asks."),
+        _shared("--agent", hidden=hidden, callback=_named, metavar="NAME", help="The agent who asks (or EVENTCTL_AGENT)."),
         _shared("--color", hidden=hidden, type=click.Choice(["auto", "always", "never"]), help="When to use colour."),
     ]
 
