@@ -125,6 +125,8 @@ class Ground:
         ids: dict[str, set[str]] = {}
         for found in self.scan.found:
             installed = found.path.startswith(PREFIX)
+            if not installed and _key(found) == (*scope_of(place), id_):
+                continue  # the file that a promotion has put there before it was cut off; another one is a clash
             ids.setdefault(found.manifest.id, set()).add(place_of(found.scope, found.owner) if installed else found.path)
         plan = self._planned.plans.get(pipeline_of(place)) or ()
         slots = {slot: each.id for each in plan for slot in each.rights.annotates if each.id.rpartition("/")[2] != id_}

@@ -151,9 +151,10 @@ def _files(session: Session, ground: Ground, left: Found, to: str) -> tuple[Prop
         raise Conflict(
             f"{left.manifest.id!r} is installed in {to}", hint=f"`eventctl cartridge remove {to}/{left.manifest.id}` first"
         )
-    given = package.of(archives.read(at), where=left.path)
     files = carrying.read(at)
     carrying.fits(files, folder)
+    whole = target if other is not None else at  # where an attempt was cut off, its examples may have gone already
+    given = package.of(archives.read(whole), where=left.path)
 
     def finish(session: Session, shown_one: Proposal, agreed: Agreed) -> tuple[Proposal, Done]:
         if agreed.ask:
@@ -161,6 +162,7 @@ def _files(session: Session, ground: Ground, left: Found, to: str) -> tuple[Prop
         carrying.put(files, folder)
         done = carry_out(session, lambda _store: replace(shown_one, call=_call(shown_one, target)), agreed)
         carrying.leave(at, files)
+        carrying.tidy(at.parent, carrying.read(target))
         return done
 
     source = at.relative_to(root).as_posix()
