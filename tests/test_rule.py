@@ -240,7 +240,7 @@ WINDOWS = {
     ),
     "whose it is": (
         'kind = "threshold"\nwithin = "1h"\ncount = 3\nper = ["host"]',
-        "r.toml:8: window.per[0]: a window belongs to entity, source, event, domain or payload.<field>, not to 'host'",
+        "r.toml:8: window.per[0]: a window belongs to entity, source, event, domain or payload.<field>, not to 'host': did you mean 'payload.host'?",
     ),
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -64,7 +65,10 @@ def _expression(text: str) -> str:
 def _field(text: str) -> str:
     first, _, rest = text.partition(".")
     if (first == "payload") != bool(rest) or first not in ("entity", "source", "event", "domain", "payload"):
-        raise ValueError(f"a window belongs to entity, source, event, domain or payload.<field>, not to {text[:40]!r}")
+        near = get_close_matches(text, ("entity", "source", "event", "domain"), n=1)
+        meant = near[0] if near else "payload.<field>" if first == "payload" else f"payload.{text[:40]}"
+        what = f"a window belongs to entity, source, event, domain or payload.<field>, not to {text[:40]!r}"
+        raise ValueError(f"{what}: did you mean {meant!r}?")
     field_path(text)
     return text
 

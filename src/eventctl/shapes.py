@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, ValidationInfo, WithJsonSchema
@@ -71,7 +72,11 @@ def written_duration(us: int) -> str:
 
 
 def _level(value: Any) -> int:
-    return int(Level.parse(value))
+    try:
+        return int(Level.parse(value))
+    except ValueError as error:
+        near = get_close_matches(str(value).lower(), [level.name.lower() for level in Level], n=1)
+        raise ValueError(f"{error}: did you mean {near[0]!r}?" if near else str(error)) from None
 
 
 def _pattern(value: Any) -> str:

@@ -16,7 +16,7 @@ from eventctl.rule import Rule
 from eventctl.suggest import did_you_mean
 from eventctl.templates import fields
 
-HINTS_MAX = 100
+HINTS_MAX = 20
 """Patterns that are given a suggestion: each costs a look at every type, and who has more mistakes than these reads the first ones."""
 
 _OPEN = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}
