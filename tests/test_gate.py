@@ -282,6 +282,18 @@ def test_an_event_that_is_proposed_is_made_once_by_its_cartridge_and_of_its_even
     assert {"n": 1} == orjson.loads(made.body)["payload"]
 
 
+def test_a_plain_call_of_emit_makes_the_event_and_answers_with_its_id() -> None:
+    async def says(event: Any, context: Any) -> Any:
+        context.annotate("says", await context.call("emit", {"event": OUT, "payload": {"n": 2}}))
+        return event
+
+    here = company(says, L3)
+    seq = here.send()
+    here.settle()
+    (made,) = here.made()
+    assert ({"id": made.id}, seq, []) == (here.annotations(seq)["says"], made.caused_by, here.decisions())
+
+
 def test_an_event_is_made_exactly_once_though_the_process_ends_around_its_commit() -> None:
     here = company(proposes, L3)
     here.send()

@@ -35,4 +35,4 @@ def _body(
     call: str, pipeline: str, seq: int, name: str, ok: bool, result: Any, error: str, more: Mapping[str, Any]
 ) -> bytes:  # fmt: skip
     said = {"call": call, "pipeline": pipeline, "seq": seq, "name": name, "ok": ok, "result": result, "error": error}
-    return orjson.dumps(said | more)
+    return orjson.dumps({**said, **more})
