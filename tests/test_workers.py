@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import time
 from datetime import timedelta
 
 import pytest
 
+from eventctl import workerlink
 from eventctl.dag.apart import Hostile
 from eventctl.store import Operations, StateRow, Unit
 from eventctl.workerlink import DEPTH_MAX, parsed
@@ -390,6 +392,40 @@ def test_a_worker_that_cannot_start_is_named_and_nobody_is_struck(monkeypatch):
         assert "LoadFailed: its worker ended with exit code 1, 3 times" in world.exception(seq).reason
         assert 0 == strikes(world)
         assert 1 == world.annotations(seq)["counts"]
+
+
+def test_where_no_process_can_be_started_its_pipeline_waits_and_nobody_is_to_blame(monkeypatch, caplog):
+    real = subprocess.Popen
+
+    def full(*given, **more):
+        raise OSError(24, "Too many open files")
+
+    with workers() as made:
+        world = Apart(plan(coded("counts", COUNTS)), made)
+        seq = world.send()
+        monkeypatch.setattr(workerlink.subprocess, "Popen", full)
+        for _ in range(5):
+            assert not world.step().moved
+            time.sleep(0.03)
+        assert 1 == len([record for record in caplog.records if "Too many open files" in record.getMessage()])
+        monkeypatch.setattr(workerlink.subprocess, "Popen", real)
+        world.settle()
+        assert 1 == world.annotations(seq)["counts"]
+
+
+def test_a_run_that_nobody_comes_back_for_is_ended_without_a_strike():
+    with workers(idle_s=0.2) as made:
+        world = Apart(plan(coded("ages", AGES, limit_s=0.2)), made)
+        world.send()
+        world.settle()
+        world.send(wait=60)
+        while not world.step().waits:
+            pass
+        assert 1 == len(made)
+        time.sleep(0.7)
+        made.tidy()  # as after a reload: another pipeline asks for other code
+        assert 0 == len(made)
+        assert 0 == strikes(world, "ages")
 
 
 def test_all_workers_are_gone_when_they_are_closed():

@@ -129,7 +129,7 @@ def left_behind(made: Workers, kind: str, runs: str, programs: list) -> dict[str
             "exceptions": sorted(store.exceptions_of(world.plan.pipeline, STATES)),
             "annotations": [world.annotations(seq) for seq in seqs],
             "state": world.state("does"),
-            "log": [row for row in store.read_log(0, 10_000)],
+            "log": list(store.read_log(0, 10_000)),
             "timers": store.due_timers(1 << 62, limit=100),
             "outbox": [
                 row._replace(attempt_id="") for row in store.views.outbox(states=("pending", "done", "dead"), limit=100)

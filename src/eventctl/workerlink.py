@@ -35,18 +35,23 @@ _LENGTH = Struct(">I")
 
 
 class WorkerProcess:
-    """One process of `eventctl.worker_process`. Nothing here waits, but `end` for a process that was killed."""
+    """One process of `eventctl.worker_process`. Nothing here waits, but `end` for a process that was killed.
+
+    Making one raises OSError, and leaves nothing behind, when the system has no room for it.
+    """
 
     def __init__(self, hello: Mapping[str, Any]) -> None:
         self._out = bytearray()
         self._in = bytearray()
         self._closed = False
-        self._folder = tempfile.mkdtemp(prefix="eventctl-worker-")
-        self._crash: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self._socket, theirs = socket.socketpair()
-        self._socket.setblocking(False)
-        with ExitStack() as closing:
+        with ExitStack() as undoing, ExitStack() as closing:
+            self._folder = tempfile.mkdtemp(prefix="eventctl-worker-")
+            undoing.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            self._crash: IO[bytes] = undoing.enter_context(tempfile.TemporaryFile())
+            self._socket, theirs = socket.socketpair()
+            undoing.enter_context(self._socket)
             closing.enter_context(theirs)
+            self._socket.setblocking(False)
             told = closing.enter_context(tempfile.TemporaryFile())
             told.write(orjson.dumps(hello))
             told.seek(0)
@@ -61,6 +66,7 @@ class WorkerProcess:
                 cwd=self._folder,
                 process_group=0,  # so that what it starts can be ended with it
             )
+            undoing.pop_all()
 
     @property
     def pid(self) -> int:

@@ -66,6 +66,7 @@ class Seat:
         self.current: Begun | None = None
         self.begun: dict[Key, Begun] = {}
         self.used = monotonic()
+        self.told = False
 
     @property
     def busy(self) -> bool:

@@ -6,6 +6,7 @@ has grown, or after many runs. It runs one event at a time.
 
 from __future__ import annotations
 
+import logging
 import pickle
 import weakref
 from base64 import b64encode
@@ -25,6 +26,8 @@ from eventctl.modules import Code, LoadFailed, source
 from eventctl.plan import Cartridge
 from eventctl.workerlink import WorkerProcess
 from eventctl.workerrun import Begun, Seat
+
+_log = logging.getLogger("eventctl.workers")
 
 ALIVE_MAX = 16
 SIZE_MAX = 256 << 20
@@ -82,9 +85,14 @@ class Workers:
             return
         self._tidied = now
         for at, seat in list(self._seats.items()):
-            if now - seat.used > self._idle_s and not seat.busy:
+            if now - seat.used > self._idle_s and self._unattended(seat, now):
                 seat.leave()
                 del self._seats[at]
+
+    def _unattended(self, seat: Seat, now: float) -> bool:
+        """Whether nobody will miss its process: it has no run, or one that nobody has come back for, as after a reload."""
+        run = seat.current
+        return not seat.busy or run is None or run.asks or now > run.until + self._idle_s
 
     def keep(self, codes: Sequence[Code]) -> None:
         wanted = {code.hash for code in codes}
@@ -106,7 +114,14 @@ class Workers:
             if not idle:
                 return False
             min(idle, key=lambda other: other.used).leave()
-        seat.process = WorkerProcess(seat.hello)
+        try:
+            seat.process = WorkerProcess(seat.hello)
+        except OSError as error:  # no descriptor or no memory is left: its pipeline waits, and nobody is to blame
+            if not seat.told:
+                _log.warning("a worker for %s cannot be started: %s", seat.cartridge.rights.name, error)
+            seat.told = True
+            return False
+        seat.told = False
         return True
 
     def grown(self, seat: Seat) -> bool:
