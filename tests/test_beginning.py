@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -13,10 +14,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import eventctl
 from eventctl import beginning, starter
 from eventctl import settings as reading
-from eventctl.beginning import Person, Wish, added, first, read_domain, read_level, read_member
+from eventctl.beginning import Person, Wish, first, read_domain, read_level, read_member
 from eventctl.errors import Misconfigured
 
 ADA = Person("ada", "admin")
+
+
+class Done:
+    """What `added` makes of a text."""
+
+    def __init__(self, text, wish):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "eventctl.toml"
+            file.write_bytes(text.encode())
+            done = beginning.added(file, wish)
+            done.edit.write()
+            self.text, self.new, self.kept = file.read_bytes().decode(), done.new, done.kept
+
+
+added = Done
 
 
 def keeps(before: str, after: str) -> bool:
@@ -127,7 +143,7 @@ def test_however_settings_are_written_they_can_be_added_to(before):
 def test_what_cannot_be_added_without_changing_a_line_is_refused_with_what_to_write(before):
     with pytest.raises(Misconfigured) as refused:
         added(before, Wish(members=(Person("eve"),), levels={"a": "L1"}))
-    assert "write it yourself" in refused.value.hint
+    assert "write it by hand" in refused.value.hint
 
 
 def test_settings_that_cannot_be_read_are_not_added_to():
@@ -218,8 +234,6 @@ class Hands(RuleBasedStateMachine):
 
     @initialize(wish=WISHES)
     def begin(self, wish):
-        import tempfile
-
         self.folder = tempfile.TemporaryDirectory()
         self.root = Path(self.folder.name)
         self.edited: dict[str, str] = {}

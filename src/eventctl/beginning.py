@@ -7,16 +7,17 @@ way is refused, with the lines to write.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
+from eventctl import tomledit
 from eventctl.errors import Misconfigured
+from eventctl.suggest import parse_toml
+from eventctl.tomledit import Edit
 
 LEVELS = ("L1", "L2", "L3")
 ROLES = ("admin", "member")
@@ -45,9 +46,9 @@ class Wish:
 
 
 class Added(NamedTuple):
-    """Settings that were added to: the text, what is new in it, and what was left as it stood, in sentences."""
+    """Settings to be added to: the edit, what is new in it, and what is left as it stands, in sentences."""
 
-    text: str
+    edit: Edit
     new: list[str]
     kept: list[str]
 
@@ -90,33 +91,36 @@ def first(name: str, wish: Wish, domains: Sequence[str]) -> str:
     return "\n".join(parts)
 
 
-def added(text: str, wish: Wish, where: str = "eventctl.toml", *, new_domains: Sequence[str] = ()) -> Added:
-    """Settings with what is wished for and missing. Raises `Misconfigured` when they cannot be read or added to."""
-    data, new, kept = _read(text, where), list[str](), list[str]()
+def added(path: Path, wish: Wish, *, new_domains: Sequence[str] = ()) -> Added:
+    """The settings in a file with what is wished for and missing, ready to be written.
+
+    Raises `Misconfigured` when they cannot be read, or added to without changing a line.
+    """
     wanted: list[tuple[tuple[str, ...], Any, str]] = [
         (("members", person.name), _as_told(person), f"{person.name} is {_role(person)}") for person in wish.members
     ]
     if wish.level:
         wanted.append((("autonomy", "default"), wish.level, f"the level is {wish.level}"))
-    levels = {**({OUTSIDE: "L1"} if OUTSIDE in new_domains else {}), **wish.levels}
+    outside = OUTSIDE in new_domains
+    levels = {**({OUTSIDE: "L1"} if outside else {}), **wish.levels}
     wanted += [(("autonomy", "domains", name), level, f"the level of {name} is {level}") for name, level in levels.items()]
-    if OUTSIDE in new_domains:
-        wanted.append((("trust", "domains", OUTSIDE), "strict", f"{OUTSIDE} is judged strictly"))
-    for path, value, said in wanted:
-        there = _at(data, path)
+    wanted += [(("trust", "domains", OUTSIDE), "strict", f"{OUTSIDE} is judged strictly")] if outside else []
+    text = path.read_bytes().decode(errors="replace").removeprefix(tomledit.BOM)
+    data, kept, missing = parse_toml(text, path.name), list[str](), list[tuple[tuple[str, ...], Any, str]]()
+    for key, value, said in wanted:
+        there = tomledit.at(data, key)
         if there is None:
-            text = _put(text, path, value, where)
-            data = _read(text, where)
-            new.append(said)
-        elif there != value and not (path[0] == "members" and _same(there, value)):
-            kept.append(f"{'.'.join(path)} stays as it is, and not: {said}")
-    return Added(text, new, kept)
+            missing.append((key, value, said))
+        elif there != value and not (key[0] == "members" and _same(there, value)):
+            kept.append(f"{'.'.join(key)} stays as it is, and not: {said}")
 
+    def check(after: str) -> None:
+        if not _keeps(text, after):
+            what = "it cannot be added to without changing a line of yours"
+            raise Misconfigured(what, where=path.name, hint=f"write it by hand: {'; '.join(said for _, _, said in missing)}")
 
-def members(text: str, where: str = "eventctl.toml") -> frozenset[str]:
-    """Who is a member by these settings. Raises `Misconfigured` when they cannot be read."""
-    found = _read(text, where).get("members", {})
-    return frozenset(found) if isinstance(found, dict) else frozenset()
+    edit = tomledit.edit(path, [(key, value) for key, value, _ in missing], where=path.name, check=check)
+    return Added(edit, [said for _, _, said in missing], kept)
 
 
 def member_file(name: str) -> str:
@@ -170,83 +174,10 @@ def _section(path: Sequence[str], values: Mapping[str, Any]) -> str:
     return tomlkit.dumps(inner)
 
 
-def _put(text: str, path: Sequence[str], value: Any, where: str) -> str:
-    """The text with a value that it does not have: in its table, else in a new one at the end."""
-    wanted = _with(_read(text, where), path, value)
-    for one in (_beside, _placed, _appended):
-        done = one(text, path, value)
-        if done is not None and _keeps(text, done) and _reads(done) == wanted:
-            return done
-    said = _section(path, value) if isinstance(value, dict) else _section(path[:-1], {path[-1]: value})
-    raise Misconfigured(
-        f"{'.'.join(path)} cannot be added without changing a line of yours", where=where, hint=f"write it yourself: {said!r}"
-    )
-
-
-def _beside(text: str, path: Sequence[str], value: Any) -> str | None:
-    """After the last line of its table that says something: what is written below that is about what follows."""
-    lines = text.split("\n")
-    header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(map(re.escape, path[:-1])) + r"\s*\]\s*(#.*)?")
-    begins = next((at for at, line in enumerate(lines) if header.fullmatch(line.rstrip("\r"))), None)
-    if begins is None or isinstance(value, dict):
-        return None
-    ends = next((at for at in range(begins + 1, len(lines)) if lines[at].lstrip().startswith("[")), len(lines))
-    last = max(at for at in range(begins, ends) if at == begins or (lines[at].strip() and not lines[at].lstrip().startswith("#")))
-    said = tomlkit.dumps({path[-1]: value}).rstrip("\n") + ("\r" if lines[begins].endswith("\r") else "")
-    return "\n".join([*lines[: last + 1], said, *lines[last + 1 :]])
-
-
-def _placed(text: str, path: Sequence[str], value: Any) -> str | None:
-    try:
-        doc = tomlkit.parse(text)
-        table: Any = doc
-        for name in path[:-1]:
-            table = table[name]
-        if isinstance(value, dict):
-            return None  # a table of its own stands best at the end, under its own header
-        table.append(path[-1], value)
-        return tomlkit.dumps(doc)
-    except (TOMLKitError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _appended(text: str, path: Sequence[str], value: Any) -> str:
-    said = _section(path, value) if isinstance(value, dict) else _section(path[:-1], {path[-1]: value})
-    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}\n{said}"
-
-
 def _keeps(before: str, after: str) -> bool:
     """Whether every line is still there, in its order."""
     lines = iter(after.split("\n"))
     return all(line in lines for line in before.split("\n"))
-
-
-def _with(data: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    inner = data.get(path[0], {})
-    below = _with(inner if isinstance(inner, dict) else {}, path[1:], value) if path[1:] else deepcopy(value)
-    return {**data, path[0]: below}
-
-
-def _read(text: str, where: str) -> dict[str, Any]:
-    data = _reads(text)
-    if data is None:
-        raise Misconfigured(
-            "cannot be read, so nothing is added", where=where, hint="`eventctl config check` shows every mistake"
-        )
-    return data
-
-
-def _reads(text: str) -> dict[str, Any] | None:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return None
-
-
-def _at(data: Any, path: Sequence[str]) -> Any:
-    for name in path:
-        data = data.get(name) if isinstance(data, dict) else None
-    return data
 
 
 def _role(person: Person) -> str:

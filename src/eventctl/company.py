@@ -160,6 +160,19 @@ def add_domain(paths: Paths, name: str, *, summary: str, principal: Principal, n
     return Changed(f"{DOMAINS}/{name}/domain.toml", [made], seq)
 
 
+def note(paths: Paths, file: str, changes: Sequence[Change], *, principal: Principal, now: int) -> None:
+    """Say in the log who is about to make these changes of a file: what autonomy allows, and everything else."""
+    by_verb = (
+        (AUTONOMY, [each for each in changes if each.key[0] == "autonomy"]),
+        (CHANGE, [each for each in changes if each.key[0] != "autonomy"]),
+    )
+    with client.short(paths) as store:
+        for verb, mine in by_verb:
+            if mine:
+                permit(principal, verb)
+                _tell(store, verb, file, mine, principal, now)
+
+
 def _edit(paths: Paths, wanted: Wanted, file: str) -> Edit:
     path, model = paths.root / file, Settings if file == CONFIG else DomainFile
     before = _mistakes(model, _read(path, file), file)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
@@ -20,7 +20,7 @@ import orjson
 import eventctl
 from eventctl import beginning, workspace
 from eventctl.beginning import Person, Wish
-from eventctl.errors import Misconfigured
+from eventctl.tomledit import Change
 from eventctl.workspace import Paths
 
 SHIPPED = ("company", "cartridges", "personal", "helpdesk")
@@ -50,7 +50,15 @@ class Made:
     kept: list[str] = field(default_factory=list)
 
 
-def make(root: Path, *, name: str, member: str, i_know: bool = False, wish: Wish | None = None) -> Made:
+Told = Callable[[Paths, str, Sequence[Change]], None]
+"""Hears which keys of which file are about to be changed in a workspace that is there."""
+
+
+def _nobody(paths: Paths, file: str, changes: Sequence[Change]) -> None:
+    return
+
+
+def make(root: Path, *, name: str, member: str, i_know: bool = False, wish: Wish | None = None, told: Told = _nobody) -> Made:
     """Make or complete the workspace in `root`, with what is wished for. `i_know` allows a network file system.
 
     `member` is who asks: the admin of a new workspace, unless the wish names another. Raises `Misconfigured` on a network file
@@ -61,6 +69,7 @@ def make(root: Path, *, name: str, member: str, i_know: bool = False, wish: Wish
     paths = Paths(root.resolve())
     made = Made(paths.root, identifier(member) or "me", new_workspace=not paths.config.exists())
     workspace.prepare(paths, i_know=i_know)
+    _open_store(paths)
     chosen, asked = _domains(paths, made, wish)
     if made.new_workspace:
         wish = _peopled(wish, made.member)
@@ -68,25 +77,18 @@ def make(root: Path, *, name: str, member: str, i_know: bool = False, wish: Wish
         _write(paths.config, text.encode())
         made.members = list(wish.members)
     elif wish != Wish():
-        text = _text(paths.config)
-        known = beginning.members(text)
-        done = beginning.added(text, wish, paths.config.name, new_domains=asked)
+        done = beginning.added(paths.config, wish, new_domains=asked)
         made.settings, made.kept = done.new, done.kept
-        if done.text != text:
-            _write(paths.config, done.text.encode())
-        made.members = [person for person in wish.members if person.name not in known]
+        if done.edit.changes:
+            told(paths, paths.config.name, done.edit.changes)
+            done.edit.write()
+        for domain in asked:
+            told(paths, f"{DOMAINS}/{domain}/domain.toml", [Change((*DOMAINS.split("/"), domain), None, "a domain")])
+        new = {change.key[1] for change in done.edit.changes if change.key[0] == "members"}
+        made.members = [person for person in wish.members if person.name in new]
     _copy_shipped(paths, made, frozenset(chosen), frozenset(asked))
     _write_own(paths, made, asked)
-    _open_store(paths)
     return made
-
-
-def _text(config: Path) -> str:
-    """A file as it is, with the ends of its lines. Raises `Misconfigured`."""
-    try:
-        return config.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise Misconfigured("is no text in UTF-8", where=config.name) from error
 
 
 def shipped_domains() -> dict[str, str]:

@@ -180,3 +180,18 @@ def test_a_second_run_adds_what_flags_name_and_says_what_it_left_alone(tmp_path,
     snapshot(done.stdout + done.stderr)
     again = started(env, str(root), "--domain", "customer-relations", "--member", "eve", "--json")
     assert ([], [], []) == tuple(json.loads(again.stdout)[name] for name in ("added", "settings", "kept"))
+
+
+def test_who_added_something_stands_in_the_log_and_a_run_that_adds_nothing_says_nothing(tmp_path, env, four):
+    root = tmp_path / "work"
+    started(env, str(root), "--domain", "marketing")
+    started(env, str(root), "--domain", "finance", "--member", "eve", "--level", "finance=L1")
+
+    def records():
+        done = CliRunner().invoke(cli, ["-w", str(root), "log", "show", "--json"], obj=Session(env=env))
+        return [(row["type"], row["principal"]) for row in json.loads(done.stdout)["items"]]
+
+    expected = [("autonomy.set", "cli:ada"), ("workspace.change", "cli:ada"), ("workspace.change", "cli:ada")]
+    assert expected == sorted(records())
+    started(env, str(root), "--domain", "finance", "--member", "eve", "--level", "finance=L1")
+    assert expected == sorted(records())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from eventctl.cli.session import Session, Verb, json_option, os_user
 from eventctl.cli.who import principal, require
 from eventctl.errors import UsageError
 from eventctl.text import safe_text
-from eventctl.workspace import CONFIG
+from eventctl.tomledit import Change
+from eventctl.workspace import CONFIG, Paths
 
 
 @click.command(cls=Verb, short_help="Make a workspace.")
@@ -71,7 +73,9 @@ def init(
         _allowed(replace(session, workspace=str(root)), wish)
     elif not (yes or as_json) and _terminal():
         wish, member = asked(Screen(session), root, wish, starter.identifier(member) or "me", shipped)
-    made = starter.make(root, name=name or platform.node().split(".")[0], member=member, i_know=i_know, wish=wish)
+    made = starter.make(
+        root, name=name or platform.node().split(".")[0], member=member, i_know=i_know, wish=wish, told=_recorded(session)
+    )
     if as_json:
         document(
             {
@@ -95,6 +99,18 @@ def _allowed(session: Session, wish: Wish) -> None:
         require(principal(session), "workspace.change")
     if wish.level or wish.levels:
         require(principal(session), "autonomy.set")
+
+
+def _recorded(session: Session) -> starter.Told:
+    """What is changed in a workspace that is there stands in its log, with who did it."""
+
+    def told(paths: Paths, file: str, changes: Sequence[Change]) -> None:
+        from eventctl import company
+
+        here = replace(session, workspace=str(paths.root))
+        company.note(paths, file, changes, principal=principal(here), now=session.now())
+
+    return told
 
 
 def _settings(made: starter.Made) -> str:
