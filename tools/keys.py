@@ -40,6 +40,7 @@ SETTINGS = {
     "runner.in_process_budget": "What one cartridge is meant to take for one event. Longer runs are counted, and the first is told in the runner's log.",
     "runner.hang_deadline": "Past this it counts as hung, and the runner is started again without it. Taken at a start.",
     "runner.batch": "Records per commit; the system pipeline takes four times as many. Taken at a start.",
+    "runner.promote_after": "Runs after which a member's or a domain's cartridge is suggested to more people, once; 0 for never. Taken at a start.",
     "plugins.disabled": "Names of plugins to leave out. Taken at a start.",
     "runner.enrichment_budget": "What tables and plugins may take together for one batch; past it the rest of the batch goes on without them, and an event says so.",
     "enrichment.<name>.consumes": "Patterns of the event types that it is for.",
