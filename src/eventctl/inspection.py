@@ -7,6 +7,8 @@ what it does - the wall is the worker that it runs in.
 from __future__ import annotations
 
 import ast
+import builtins
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -57,10 +59,13 @@ _HIDES = {
     "delattr": "takes things out of other objects",
     "eval": "runs text as code",
     "exec": "runs text as code",
+    "exit": "ends whoever runs it",
     "globals": "reaches names by text",
     "input": "waits for a person",
+    "help": "waits for a person",
     "locals": "reaches names by text",
     "open": "reaches files",
+    "quit": "ends whoever runs it",
     "setattr": "changes other objects",
     "vars": "reaches names by text",
     "__builtins__": "reaches what Python keeps for itself",
@@ -74,15 +79,20 @@ _INNER = _words(
 )
 """Attributes that lead from any object to everything that Python has loaded."""
 
-_LEADING = _words("_io _thread builtins ctypes gc importlib io marshal os pickle posix socket subprocess sys")
+_LEADING = _words("_io _os _sys _thread builtins codecs ctypes gc importlib io marshal os pickle posix socket subprocess sys")
 """Modules that plain ones have as attributes: `dataclasses.sys` is `sys`."""
 
-_MAKING = _words(
-    "abs bool bytes classmethod complex dict divmod enumerate float frozenset int len list map max min object pow property range "
-    "reversed round set slice sorted staticmethod str sum tuple type zip"
+_MADE_OF_TEXT = _words(
+    "string.Formatter types.CodeType types.FunctionType types.LambdaType types.ModuleType typing.ForwardRef typing.get_type_hints"
 )
+"""Parts of plain modules that make code, or reach attributes, by text."""
 
-_Block = tuple[ast.stmt, ...] | list[ast.stmt]
+_MAKING = _words(
+    "abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod enumerate filter float format frozenset "
+    "hash hex int isinstance issubclass iter len list map max memoryview min next object oct ord pow property range repr reversed round "
+    "set slice sorted staticmethod str sum super tuple type zip NotImplemented Ellipsis __debug__ __doc__ __name__"
+) | {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+"""What is there without an import and makes values, and does nothing."""
 
 
 class Sight(NamedTuple):
@@ -125,14 +135,25 @@ def reach(name: str) -> str | None:
         inside = ".".join(parts[:2])
         named = len(parts) == 2 and parts[1][:1].isupper() and parts[1] not in _OPENING
         return "" if inside in OFFERED or named else "the inside of eventctl"
+    if name in _MADE_OF_TEXT:
+        return "code that is made of text"
     for end in range(len(parts), 0, -1):
         front = ".".join(parts[:end])
         if front in PLAIN:
-            hidden = next((part for part in parts[end:] if part in REACHING), None)
-            return "" if hidden is None else REACHING[hidden]
+            return next((what for part in parts[end:] if (what := _within(part, parts[end - 1]))), "")
         if front in REACHING:
             return REACHING[front]
     return None
+
+
+def _within(part: str, module: str) -> str:
+    """What a part of a plain module reaches: another module that it uses itself, or what is its own business."""
+    if part in REACHING:
+        return REACHING[part]
+    if part.startswith("_") and not part.endswith("__"):
+        return "what a module keeps for itself"
+    known = part == module or part in PLAIN or part not in sys.stdlib_module_names
+    return "" if known else "what a module uses itself"
 
 
 def _imports(tree: ast.AST) -> Iterator[list[str]]:
@@ -156,7 +177,11 @@ def _hiding(tree: ast.AST) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Name) and node.id in _HIDES and isinstance(node.ctx, ast.Load):
             yield node.lineno, f"`{node.id}` {_HIDES[node.id]}"
         elif isinstance(node, ast.Attribute) and (node.attr in _INNER or node.attr in _LEADING):
-            what = "everything that Python has loaded" if node.attr in _INNER else REACHING[node.attr]
+            what = (
+                "everything that Python has loaded"
+                if node.attr in _INNER
+                else REACHING.get(node.attr, "what a module uses itself")
+            )
             yield node.lineno, f"`.{node.attr}` reaches {what}"
         elif isinstance(node, ast.Name) and node.id == "getattr":
             yield node.lineno, "`getattr` reaches attributes by text"
@@ -174,6 +199,7 @@ class _Loading:
         self.calling: list[tuple[int, str]] = []
         self._plain: set[str] = set()
         self._own: set[str] = set()
+        self._later = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
         self._bound(tree.body)
         self._block(tree.body)
 
@@ -202,6 +228,7 @@ class _Loading:
             elif isinstance(node, ast.ClassDef):
                 self._decorators(node)
                 self._expressions([*node.bases, *node.keywords])
+                self._bound(node.body)
                 self._block(node.body)
             elif isinstance(node, ast.If):
                 self._expressions([node.test])
@@ -209,6 +236,7 @@ class _Loading:
             elif isinstance(node, ast.Try):
                 self._block([*node.body, *node.orelse, *node.finalbody])
                 for handler in node.handlers:
+                    self._expressions([handler.type] if handler.type else [])
                     self._block(handler.body)
             elif isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign | ast.AugAssign):
                 self._expressions([node])
@@ -217,13 +245,15 @@ class _Loading:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._decorators(node)
-        self._expressions([*node.args.defaults, *(default for default in node.args.kw_defaults if default)])
+        given = node.args
+        arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg))]
+        annotations = [argument.annotation for argument in arguments] + [node.returns]
+        self._expressions(filter(None, [*given.defaults, *given.kw_defaults, *([] if self._later else annotations)]))
 
     def _decorators(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         for decorator in node.decorator_list:
-            if isinstance(decorator, ast.Call):
-                self._expressions([decorator])
-            else:
+            self._expressions([decorator])
+            if not isinstance(decorator, ast.Call):
                 self._called(decorator)
 
     def _expressions(self, nodes: Iterable[ast.AST]) -> None:
@@ -231,23 +261,33 @@ class _Loading:
         while todo:
             node = todo.pop()
             if isinstance(node, ast.Lambda):
-                todo += [*node.args.defaults, *(default for default in node.args.kw_defaults if default)]
+                todo += filter(None, [*node.args.defaults, *node.args.kw_defaults])
                 continue
+            if isinstance(node, ast.comprehension):
+                self._own |= {name.id for name in ast.walk(node.target) if isinstance(name, ast.Name)}
             if isinstance(node, ast.Call):
                 self._called(node.func)
             elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
                 self.calling.append((node.lineno, "a power may take for ever to compute"))
-            todo += ast.iter_child_nodes(node)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                self._named(node)
+            # What a comprehension goes through comes first: it names what the rest of it uses.
+            todo += sorted(ast.iter_child_nodes(node), key=lambda child: isinstance(child, ast.comprehension))
+
+    def _named(self, node: ast.Name) -> None:
+        """A name that is used when the module is loaded: whatever does something may be called by who is given it."""
+        if node.id not in self._plain | self._own | _MAKING:
+            self.doing.append((node.lineno, f"`{node.id}` is used"))
 
     def _called(self, function: ast.expr) -> None:
-        """A call when the module is loaded: of what makes values, of its own, or of what does something."""
+        """A call when the module is loaded: of what makes values, or of something of its own."""
         root = function
         while isinstance(root, ast.Attribute | ast.Subscript):
             root = root.value
-        if isinstance(root, ast.Call | ast.Constant | ast.JoinedStr | ast.List | ast.Dict | ast.Set | ast.Tuple):
-            return  # what makes it is looked at by itself
-        name = root.id if isinstance(root, ast.Name) else ""
-        if name in self._own:
-            self.calling.append((function.lineno, f"`{name}` is called"))
-        elif name not in self._plain and not (name in _MAKING and root is function):
-            self.doing.append((function.lineno, f"`{name or 'something'}` is called"))
+        if isinstance(root, ast.Name):
+            if root.id in self._own:
+                self.calling.append((function.lineno, f"`{root.id}` is called"))
+        elif isinstance(function, ast.Subscript) or not isinstance(
+            root, ast.Call | ast.Constant | ast.JoinedStr | ast.List | ast.Dict | ast.Set | ast.Tuple
+        ):
+            self.calling.append((function.lineno, "something is called"))

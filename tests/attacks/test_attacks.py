@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sqlite3
 import sys
 import tarfile
@@ -130,6 +131,10 @@ def measure(desk: Desk, attack: Attack, install: Callable[[Desk, tuple[str, ...]
     wrong += ["a module was loaded"] if modules != loaded() or path != sys.path else []
     wrong += [f"a traceback: {crash}"] if crash else []
     wrong += [f"it took {seconds:.1f} s"] if seconds > SECONDS else []
+    wrong += [
+        f"a screen would obey {sign!r}"
+        for sign in set(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", said))
+    ]
     clear(here, evil)
     named = any(" ".join(part.split()) in " ".join(said.split()) for part in attack.words.split("|"))
     return Measured(code not in (0, 1) and named, f"exit {code}: {said.strip()[-600:]}", wrong, seconds)

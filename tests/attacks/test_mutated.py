@@ -130,6 +130,37 @@ def test_any_code_that_is_let_in_is_judged(changed):
     assert verdict.as_json()["verdict"] == verdict.verdict
 
 
+words = some.sampled_from(
+    sorted(
+        inspection.PLAIN
+        | set(inspection.REACHING)
+        | inspection._INNER
+        | set(inspection._HIDES)
+        | inspection._LEADING
+        | inspection._MADE_OF_TEXT
+    )
+)
+forms = some.sampled_from(
+    [
+        "import {a}",
+        "from {a} import {b}",
+        "X = {a}.{b}",
+        "import {a}\nX = {a}.{b}.{c}",
+        "@{a}\nclass Y({b}): {c} = {a}",
+        "X = [{a} for {b} in {c}]",
+        "{a}({b})[{c}]()",
+    ]
+)
+
+
+@FEW
+@given(some.lists(some.tuples(forms, words, words, words), max_size=4))
+def test_looking_at_what_code_may_name_never_fails(lines):
+    code = "\n".join(form.format(a=a, b=b.rpartition(".")[2], c=c.rpartition(".")[2]) for form, a, b, c in lines)
+    seen = inspection.look(code.encode())
+    assert all(inspection.reach(name) is None or isinstance(inspection.reach(name), str) for name in seen.imports)
+
+
 @FEW
 @given(some.binary(max_size=400))
 def test_looking_at_any_code_never_fails(code):
