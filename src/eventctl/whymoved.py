@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from eventctl import tomledit
-
 if TYPE_CHECKING:
     from eventctl.store import LogRow
 
@@ -29,6 +27,8 @@ def moved(record: LogRow) -> str:
     subject = record.principal.partition(":")[2]
     if record.kind == "move":
         if "changes" in body:
+            from eventctl import tomledit  # pydantic comes along
+
             return f"{subject} {tomledit.words(body['changes'])}"
         if "silence" in str(body.get("verb")):
             return f"{subject} {_silencing(record, body)}"
