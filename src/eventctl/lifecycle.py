@@ -244,7 +244,7 @@ def ask(store: Store, proposal: Proposal, *, who: Principal, now: int, terms: Au
     if proposal.carried:
         raise UsageError("files are promoted by an admin, at once", hint="an admin leaves out --ask")
     scope, owner = scope_of(proposal.place)
-    body = {**evidence(proposal), **_words(proposal), "by": str(who), "cartridge": proposal.id}
+    body = {**_words(proposal), "by": str(who), "cartridge": proposal.id}
     for attempt in range(1, TRIES_MAX + 1):
         _unchanged(store, proposal)
         wish = decisions.Wish(
@@ -271,7 +271,7 @@ def perform(store: Store, row: DecisionRow, principal: Principal, now: int) -> O
 
     Raises `NotPermitted`, and `Conflict` when what stands in the place is no longer what it was asked over.
     """
-    body = orjson.loads(row.body)
+    body = orjson.loads(row.body)["args"]
     do: Do = body["do"]
     permit(principal, do, body["place"])
     proposal = _proposed(store, body)
@@ -284,7 +284,7 @@ def perform(store: Store, row: DecisionRow, principal: Principal, now: int) -> O
 
 
 def evidence(proposal: Proposal) -> dict[str, Any]:
-    """What was known when it was decided: the body of the decision, and of the record."""
+    """What is done and what was known when it was decided: in the decision, and in the record."""
     before, after = proposal.before, proposal.after
     return {
         "do": proposal.do, "place": proposal.place, "id": proposal.id, "version": proposal.version, "digest": proposal.digest,
@@ -323,7 +323,7 @@ def _operations(proposal: Proposal, number: int, who: Principal, now: int) -> Op
 
 def _row(proposal: Proposal, number: int, who: Principal, now: int) -> DecisionRow:
     scope, owner = scope_of(proposal.place)
-    body = {**evidence(proposal), **_words(proposal), "by": str(who), "cartridge": proposal.id, "level": "L1", "why": WHY_HELD}
+    body = {**_words(proposal), "by": str(who), "cartridge": proposal.id, "level": "L1", "why": WHY_HELD}
     return DecisionRow(
         number, proposal.call or uuid7(now), "done", f"{proposal.do}:{proposal.place}/{proposal.id}", RIGHTS[proposal.do], "", 0,
         owner if scope == "domain" else "", owner if scope == "personal" else "", now,
@@ -335,7 +335,12 @@ def _words(proposal: Proposal) -> dict[str, Any]:
     """How the decision is put to people."""
     what = f"{decisions_words(proposal.do)} {proposal.id} {proposal.version}"
     where = f"from {proposal.left.place} to {proposal.place}" if proposal.left else f"in {proposal.place}"
-    return {"action": proposal.do, "summary": f"{what} {where} ({short(proposal.digest)})", "args": {}, "form": "install"}
+    return {
+        "action": proposal.do,
+        "summary": f"{what} {where} ({short(proposal.digest)})",
+        "args": evidence(proposal),
+        "form": "install",
+    }
 
 
 def _packed(proposal: Proposal) -> list[tuple[str, bytes]]:

@@ -161,6 +161,15 @@ def test_one_changed_byte_leaves_it_out_and_tells_people(shop: Face) -> None:
     assert ["1.0.0", "1.0.0"] == said(shop)
 
 
+def test_what_the_settings_enable_may_be_installed(shop: Face) -> None:
+    shop("cartridge", "install", str(source(shop)), "--yes")
+    config = shop.root / "eventctl.toml"
+    config.write_text(config.read_text() + "\n[enable]\ntill = {}\n")
+    shop("config", "check")
+    assert ["1.0.0"] == said(shop)
+    shop("cartridge", "remove", "till", "--yes", code=4)
+
+
 # --- who may ---------------------------------------------------------------------------------------------------------------------
 
 

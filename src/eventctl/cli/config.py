@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from eventctl.cli.render import Screen, count, json_text, listing
 from eventctl.cli.session import Noun, Session, json_option
-from eventctl.errors import Misconfigured, Problem
+from eventctl.errors import Misconfigured, NotFound, Problem
 
 SCHEMAS = {
     "settings": "eventctl.toml",
@@ -86,11 +88,18 @@ def schema(what: str) -> None:
 
 
 def problems_of(session: Session) -> list[Problem]:
-    """Everything that is left out when this workspace is built, each mistake once. Needs no state, only the files."""
+    """Everything that is left out when this workspace is built, each mistake once. Of its state only what is installed counts."""
     from eventctl.cli.wiring import house_of
     from eventctl.memory_store import MemoryStore
+    from eventctl.store import Operations
 
-    return list(dict.fromkeys(house_of(session).build(MemoryStore()).problems))
+    aside = MemoryStore()
+    with suppress(NotFound), session.reading() as store:
+        rows = store.installed()
+        bodies = {row.digest: store.package(row.digest) for row in rows if row.active}
+        kept = [(digest, body) for digest, body in bodies.items() if body is not None]
+        aside.commit(Operations(installed=rows, packages=kept))
+    return list(dict.fromkeys(house_of(session).build(aside).problems))
 
 
 def _readable(session: Session) -> bool:
