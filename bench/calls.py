@@ -59,7 +59,8 @@ class Took(NamedTuple):
 
 
 def measure(rounds: int) -> list[Figure]:
-    with_calls, without = [], []
+    with_calls: list[Took] = []
+    without: list[Took] = []
     for number in range(rounds):
         for every, into in sorted([(EVERY, with_calls), (0, without)], key=lambda one: one[0], reverse=number % 2 == 1):
             into.append(latencies(every))
