@@ -18,7 +18,7 @@ from eventctl.workerlink import DEPTH_MAX, parsed
 from tests.flowkit import OUT, PIPELINE, World, plan
 from tests.workerkit import Apart, coded, workers
 
-LIMIT_S = 0.4
+LIMIT_S = 1.5
 COUNTS = """
 async def process(event, context):
     count = await context.state.get("count", 0) + 1
@@ -152,17 +152,17 @@ def test_an_event_whose_worker_thinks_is_not_taken_yet_and_what_came_before_is()
         world = Apart(plan(coded("ages", AGES)), made)
         world.send()
         world.settle()
-        quick, slow, after = world.send(), world.send(wait=0.2), world.send()
+        quick, slow, after = world.send(), world.send(wait=1.5), world.send()
         began = time.monotonic()
         while not (report := world.step()).waits or world.cursor().pos < quick:
-            assert time.monotonic() - began < 0.15
-        assert time.monotonic() - began < 0.15  # nobody has waited for it
+            assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 1.0  # nobody has waited for it
         assert quick == world.cursor().pos
         assert not world.step().moved
         assert 1 == len(report.waits)
         world.settle()
         assert after == world.cursor().pos
-        assert 0.2 == world.annotations(slow)["ages"]
+        assert 1.5 == world.annotations(slow)["ages"]
 
 
 def test_the_workers_of_one_level_think_at_the_same_time():
@@ -170,10 +170,10 @@ def test_the_workers_of_one_level_think_at_the_same_time():
         world = Apart(plan(*(coded(f"a{n}", AGES.replace("ages", f"a{n}")) for n in range(4))), made)
         world.send()
         world.settle()
-        world.send(wait=0.3)
+        world.send(wait=1.0)
         began = time.monotonic()
         world.settle()
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 3.0
 
 
 def test_more_workers_than_may_be_alive_take_turns():
@@ -222,15 +222,20 @@ def test_a_worker_that_nobody_needs_ends():
 
 def test_a_hang_is_a_dead_letter_with_its_line_and_a_strike_in_the_same_commit():
     with workers() as made:
-        world = world_of(made, "import time\nasync def process(event, context):\n    time.sleep(1e6)\n")
-        seq = world.send()
+        text = (
+            "import time\nasync def process(event, context):\n    time.sleep(event.payload.get('wait', 0))\n    return event\n"
+        )
+        world = world_of(made, text)
+        world.send()
+        world.settle()
+        seq = world.send(wait=1e6)
         began = time.monotonic()
         world.settle()
         assert time.monotonic() - began < LIMIT_S + 1.0
         row = world.exception(seq)
         assert ("dead", "bad", 1) == (row.state, row.cartridge, row.attempts)
-        assert "hung for more than 0.4 s at /nowhere/bad.py:3 in process" == row.reason
-        assert 1 == world.annotations(seq)["counts"]
+        assert "hung for more than 1.5 s at /nowhere/bad.py:3 in process" == row.reason
+        assert 2 == world.annotations(seq)["counts"]
         assert ["system.cartridge.struck"] == news(world)
         assert 1 == strikes(world)
 
@@ -274,15 +279,15 @@ LIES = {
     "what is not JSON": r'raw(b"\0\0\0\x05hello")',
     "what is no object": r'raw(b"\0\0\0\x02[]")',
     "an unknown message": 'CHANNEL.say({"open": "/etc/passwd"})',
-    "an ask that there is not": 'CHANNEL.say({"ask": ["open", "/etc/passwd"]}); time.sleep(9)',
-    "an ask of another shape": 'CHANNEL.say({"ask": {"state": 1}}); time.sleep(9)',
-    "a call that is no text": 'CHANNEL.say({"ask": ["call", "ask", "[1]"]}); time.sleep(9)',
+    "an ask that there is not": 'CHANNEL.say({"ask": ["open", "/etc/passwd"]}); time.sleep(99)',
+    "an ask of another shape": 'CHANNEL.say({"ask": {"state": 1}}); time.sleep(99)',
+    "a call that is no text": 'CHANNEL.say({"ask": ["call", "ask", "[1]"]}); time.sleep(99)',
     "a question within a question": 'CHANNEL.say({"ask": ["state", "a"]}); CHANNEL.say({"ask": ["state", "b"]})',
     "an end after the end": "end(); end()",
     "a question after the end": 'end(); CHANNEL.say({"ask": ["state", "a"]})',
     "a greeting again": 'CHANNEL.say({"loaded": True})',
     "half a frame and no more": r'raw(b"\0\0\1\0{"); os._exit(0)',
-    "half a frame and silence": r'raw(b"\0\0\1\0{"); time.sleep(9)',
+    "half a frame and silence": r'raw(b"\0\0\1\0{"); time.sleep(99)',
     "byte after byte": r"""
     raw(b"\0\1\0\0")
     while True: raw(b" "); time.sleep(0.01)
@@ -302,7 +307,7 @@ LIES = {
     "a proposal without a shape": 'end(asked={"proposed": ["{}"]})',
     "an end that there is not": 'end(how="applied")',
     "an end that waits for nothing": 'end(how="parked")',
-    "a channel that is closed": "os.close(SOCKET.fileno()); time.sleep(9)",
+    "a channel that is closed": "os.close(SOCKET.fileno()); time.sleep(99)",
     "an exit in the middle": "os._exit(0)",
     "a fork that speaks too, where there are forks": "try: os.fork()\n    except OSError: pass\n    end(); end()",
     "a segmentation fault": "ctypes.string_at(0)",
@@ -373,14 +378,14 @@ def test_a_hundred_lines_written_past_python_are_nobodys_problem(capfd):
 def test_memory_has_an_end():
     text = "async def process(event, context):\n    held = bytearray(300 << 20)\n    return event\n"
     with workers() as made:
-        world = world_of(made, text, memory=200 << 20)
-        seq = world.send()
-        world.settle()
-        assert "MemoryError" in world.exception(seq).reason
-        free = Apart(plan(coded("bad", text)), made)
-        free.send()
-        free.settle()
-        assert {} == free.states()
+        said = []
+        for memory in (200 << 20, None):
+            world = Apart(plan(coded("large", text, memory=memory, limit_s=30)), made)
+            seq = world.send()
+            world.settle()
+            row = world.exception(seq)
+            said.append(row and (row.state, row.reason))
+        assert [("retry", "MemoryError"), None] == said
 
 
 def test_a_worker_that_cannot_start_is_named_and_nobody_is_struck(monkeypatch):

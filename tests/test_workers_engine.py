@@ -46,7 +46,7 @@ def add(root: Path, domain: str, id_: str, runs: str) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    (tmp_path / "eventctl.toml").write_text('[members.ada]\nrole = "admin"\n')
+    (tmp_path / "eventctl.toml").write_text('[members.ada]\nrole = "admin"\n[runner]\nhang_deadline = "20s"\n')
     add(tmp_path, "slow", "thinks", "worker")
     add(tmp_path, "quick", "runs", "in-process")
     paths = Paths(tmp_path.resolve())
@@ -70,9 +70,9 @@ def test_the_engine_sleeps_while_a_worker_thinks_and_does_not_call_that_idle(roo
         began = time.process_time()
         assert ws.run_until_idle(each=steps.append)
         assert "thinks" in annotated(ws, slow)
-        assert len(steps) < 20  # it was woken, and did not spin
+        assert len(steps) < 40  # it was woken, and did not spin
         assert any(step.waits and not step.busy for step in steps)
-        assert time.process_time() - began < 0.4
+        assert time.process_time() - began < 1.0
 
 
 def test_other_domains_go_on_while_one_thinks(root: Path) -> None:
@@ -80,12 +80,12 @@ def test_other_domains_go_on_while_one_thinks(root: Path) -> None:
         ws.emit("domain.slow.seen", "tests", {})
         assert ws.run_until_idle()
         slow, quick = (
-            ws.emit(f"domain.{name}.seen", "tests", {"wait": wait}).seq for name, wait in (("slow", 1.0), ("quick", 0))
+            ws.emit(f"domain.{name}.seen", "tests", {"wait": wait}).seq for name, wait in (("slow", 4.0), ("quick", 0))
         )
         began = time.monotonic()
         while "runs" not in annotated(ws, quick):
             ws.step()
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2.5
         assert "thinks" not in annotated(ws, slow)
         assert ws.run_until_idle()
         assert os.getpid() == annotated(ws, quick)["runs"]
@@ -101,7 +101,7 @@ def test_when_a_workspace_is_closed_its_workers_are_gone_also_one_that_thinks(ro
         while not ws.step().waits:
             pass
         began = time.monotonic()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with eventctl.open(root) as ws:  # what was begun is begun again, by nobody's fault
@@ -145,14 +145,16 @@ def test_a_cartridge_that_is_to_run_in_a_worker_is_never_loaded_here_also_by_a_r
 def test_sandbox_stays_refused_and_memory_is_obeyed(root: Path) -> None:
     add(root, "slow", "boxed", "sandbox")
     limited = add(root, "slow", "limited", "worker")
-    text = limited.read_text().replace("# ///\nimport", '# [limits]\n# memory = "100MB"\n# ///\nimport')
+    text = limited.read_text().replace("# ///\nimport", '# [limits]\n# memory = "100MB"\n# time = "30s"\n# ///\nimport')
     limited.write_text(text.replace("    time.sleep", "    held = bytearray(200 << 20)\n    time.sleep"))
     with eventctl.open(root) as ws:
         seq = ws.emit("domain.slow.seen", "tests", {}).seq
-        ws.run_until_idle(patience_s=0.5)
         assert ["company/domains/slow/cartridges/boxed.py: runs"] == [problem.where for problem in ws.problems]
-        (row,) = ws.store.exceptions_of("domain:slow", ("retry", "dead"))
-        assert (seq, "limited", "MemoryError") == (row.seq, row.cartridge, row.reason)
+        until_s = time.monotonic() + 30
+        while not (rows := ws.store.exceptions_of("domain:slow", ("retry", "dead"))):
+            ws.step()
+            assert time.monotonic() < until_s
+        assert [(seq, "limited", "MemoryError")] == [(row.seq, row.cartridge, row.reason) for row in rows]
 
 
 def test_a_dry_run_waits_for_a_worker_as_long_as_it_takes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
