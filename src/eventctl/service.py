@@ -136,7 +136,9 @@ def _ours(file: Path, text: str, *, replace: bool) -> None:
         raise Conflict("somebody else wrote this file", where=str(file), hint="move it away")
     if found == "edited" and not replace:
         raise Conflict(
-            "this file has been edited", where=str(file), hint="`eventctl service install --replace` writes it anew, and `remove` takes away that"
+            "this file has been edited",
+            where=str(file),
+            hint="`eventctl service install --replace` writes it anew, and `remove` takes away that",
         )
 
 
