@@ -135,6 +135,18 @@ def test_a_proposal_that_is_held_waits_in_the_inbox_and_is_done_when_somebody_ap
         assert ["resolved"] == [item.notification.agent_state for item in ws.inbox.list().items]
 
 
+def test_a_proposal_for_an_agent_that_nobody_has_is_warned_about(tmp_path: Path) -> None:
+    rule = '[propose]\naction = "look"\nsummary = "Look"\nagent = "clade"\ninstructions = "Look into it."\n'
+    root = make(tmp_path, offer=rule)
+    config = root / "eventctl.toml"
+    config.write_text(config.read_text() + '\n[agents.claude]\ncommand = ["true"]\n')
+    with eventctl.open(root) as ws:
+        ws.run_until_idle()
+        (problem,) = [problem for problem in ws.problems if "agent" in str(problem)]
+    assert problem.warning
+    assert "offer.toml: propose.agent: there is no agent 'clade' (did you mean 'claude'?)" in str(problem)
+
+
 def test_what_an_event_holds_stays_one_word_of_a_command(tmp_path: Path) -> None:
     rule = '[propose]\naction = "sell"\nsummary = "Sell"\ncommand = ["sh", "-c", "exit 0", "{payload.name}"]\nundo = ["true"]\n'
     with running(make(tmp_path, offer=rule)) as ws:

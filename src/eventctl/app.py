@@ -36,7 +36,7 @@ from eventctl.errors import NotFound, Problem
 from eventctl.inbox import Inbox
 from eventctl.installed import VERSION, Shelf, cartridge_of, damaged, pipeline_of
 from eventctl.invoked import Counting
-from eventctl.matrix import gate_of
+from eventctl.matrix import gate_of, unknown_agents
 from eventctl.modules import Modules
 from eventctl.outbox import Outbox
 from eventctl.plan import Plan
@@ -217,7 +217,7 @@ class House:
         borrowed = {name for found in scan.found for name in found.manifest.requires}
         also: dict[str, Mapping[str, Any]] = {name: {} for name in enable if name not in borrowed}
         composed = compose(scan, catalog, enable=also | dict(given.enable), plugged=self.plugins.cartridges)
-        wrong = [*problems, *undeclared, *composed.problems]
+        wrong = [*problems, *undeclared, *composed.problems, *unknown_agents(given, scan.found)]
         system, mistaken = self._system(given, catalog, scan, composed.shaping)
         gate = gate_of(given, scan.domains, self.plugins.executors)
         return Planned(system, composed.plans, catalog, self._modules, [*wrong, *mistaken], gate)
@@ -271,6 +271,7 @@ class House:
             store.commit(Operations(units=changed, meta={META: declared}, records=told))
         off = {unit.path for unit in scan.units.values() if unit.state != "active"}
         wrong = [*problems, *self.plugins.problems, *undeclared, *composed.problems, *mistaken, *failures]
+        wrong += unknown_agents(given, scan.found)
         return Built(pipelines, [found._replace(warning=True) if found.where in off else found for found in wrong], scan.found)
 
 
