@@ -177,12 +177,19 @@ def run(
 
 
 def over(
-    house: House, source: Store, found: Found, *, since: int, reopen: Callable[[], Store] | None = None, told: Told = _nobody
+    house: House,
+    source: Store,
+    found: Found,
+    *,
+    since: int,
+    first: int = 0,
+    reopen: Callable[[], Store] | None = None,
+    told: Told = _nobody,
 ) -> Report:
     """Backtest a cartridge that stands in no file, as it would be found, against what the workspace has in its place."""
     stage = Stage(house, source)
     other = stage.standing(found)
-    return _between(stage, source, found, other, since, 0, reopen, told)
+    return _between(stage, source, found, other, since, first, reopen, told)
 
 
 def _between(
@@ -279,7 +286,10 @@ def _try(source: Store, span: Span, staged: Staged, told: Callable[[int], None])
 def _only_tells(staged: Staged) -> bool:
     """Whether without this cartridge nothing would be there to compare: it stands alone, and all it does is told of it."""
     return all(
-        each.unit == staged.found.path and not (each.rights.emits or each.rights.calls) for plan in staged.plans for each in plan if staged.found
+        each.unit == staged.found.path and not (each.rights.emits or each.rights.calls)
+        for plan in staged.plans
+        for each in plan
+        if staged.found
     )
 
 

@@ -20,6 +20,11 @@ VERBS = {
     "decisions.undo": "took back", "act": "acted on",
 }  # fmt: skip
 
+LIFECYCLE = {
+    "cartridge.installed": "installed", "cartridge.promoted": "promoted", "cartridge.removed": "removed",
+    "cartridge.rolled_back": "rolled back to", "cartridge.trusted": "trusted",
+}  # fmt: skip
+
 
 def moved(record: LogRow) -> str:
     """A record that is no event, as half a sentence."""
@@ -30,6 +35,10 @@ def moved(record: LogRow) -> str:
             from eventctl import tomledit  # pydantic comes along
 
             return f"{subject} {tomledit.words(body['changes'])}"
+        if record.type in LIFECYCLE:
+            revoked = record.type == "cartridge.trusted" and body.get("runs") == "worker"
+            did = "took back the trust in" if revoked else LIFECYCLE[record.type]
+            return f"{subject} {did} {body['id']} {body['version']} {_place(body)} (d{body['decision']})"
         if "silence" in str(body.get("verb")):
             return f"{subject} {_silencing(record, body)}"
         about = next(
@@ -42,6 +51,10 @@ def moved(record: LogRow) -> str:
     if record.kind == "timer":
         return f"the timer {body.get('key')} of {body.get('owner')} came due"
     return f"{body.get('name')} {'answered' if body.get('ok') else 'failed'} for e{body.get('seq')}"
+
+
+def _place(body: Mapping[str, Any]) -> str:
+    return f"from {body['from']} to {body['place']}" if body.get("from") else f"in {body['place']}"
 
 
 def _silencing(record: LogRow, body: Mapping[str, Any]) -> str:

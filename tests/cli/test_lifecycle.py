@@ -64,6 +64,7 @@ def test_a_strangers_archive_is_shown_agreed_to_runs_and_goes_back(shop: Face, s
     given = archive(shop.root.parent / "till-1.0.0.tar.gz", {"till.py": source(shop).read_text(), "README.md": "A till.\n"})
     shown = shop("cartridge", "install", str(given), "--domain", "shop", "--yes")
     snapshot(shown.stdout)
+    assert "ada installed till 1.0.0 in domain:shop (d1)" in shop("log", "show", "e1").stdout + shop("why", "e1").stdout
     assert {"origin": f"file:{given}", "state": "active", "versions": ["1.0.0"], "trusted": False}.items() <= one(shop).items()
     said(shop)
     later = source(shop, "2.0.0")
@@ -311,3 +312,14 @@ def test_a_candidate_is_tried_in_a_worker_before_it_comes_in(shop: Face) -> None
     words = ("cartridge", "install", str(source(shop)), "--domain", "shop", "--backtest", "1d", "--yes", "--json")
     told = json.loads(shop(*words).stdout)
     assert (1, {"annotated": 1}) == (told["backtest"]["runs"], told["backtest"]["counts"])
+
+
+def test_a_backtest_of_a_strangers_archive_runs_it_once_somebody_agrees(shop: Face, tmp_path: Path) -> None:
+    shop("emit", "shop.sold", "--source", "tests", "--entity", "a")
+    shop("run", "--until-idle")
+    given = archive(tmp_path / "till.tar.gz", {"till.py": source(shop).read_text()})
+    words = ("cartridge", "backtest", str(given), "--into", "domain:shop", "--json")
+    shop(*words, code=2)
+    told = json.loads(shop(*words, "--yes").stdout)
+    assert (1, {"annotated": 1}) == (told["runs"], told["counts"])
+    assert [] == listed(shop, "--versions")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eventctl.cli.consent import Agreed, agree, is_package
 from eventctl.cli.params import MOMENT
 from eventctl.cli.session import Session, Verb, json_option
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from eventctl.account import Account
     from eventctl.backtest import Report, Told
     from eventctl.cli.render import Screen
+    from eventctl.discovery import Found
     from eventctl.store import Store
 
 TITLES = {
@@ -63,6 +65,7 @@ class Since(click.ParamType[tuple[str, int]]):
 @click.option(
     "--examples", type=click.IntRange(0, 1_000), default=5, show_default=True, metavar="N", help="So many of each kind."
 )
+@click.option("--yes", "-y", is_flag=True, help="Agree beforehand to execute what stands in an archive.")
 @json_option
 @click.pass_obj
 def backtest(
@@ -74,12 +77,14 @@ def backtest(
     into: str,
     fail_on: str | None,
     examples: int,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Run the cartridge at PATH over what stands in the log, and say what would have come out otherwise.
 
     Nothing is written and nothing is sent: a call gets the answer that was recorded for it, and one without an answer is named. It
     is compared with what the workspace has in its place; a file that is new, or that stands there itself, with nothing.
+    PATH may be an archive, or pip:NAME: the code of a stranger, which is executed in a worker, and once you agree.
 
     \b
     eventctl cartridge backtest personal/ada/cartridges/ad-spend.toml
@@ -90,17 +95,14 @@ def backtest(
 
     with session.reading() as store, _other(path, against) as other, _progress(session, as_json) as told:
         moment, first = (since[1], 0) if since[0] == "moment" else (0, since[1])
-        report = backtests.run(
-            house_of(session),
-            store,
-            path,
-            since=moment,
-            first=first,
-            into=into,
-            against=other,
-            reopen=reopening(session),
-            told=told,
-        )
+        house, reopen = house_of(session), reopening(session)
+        if is_package(path):
+            found = _candidate(session, path, into, Agreed(yes=yes))
+            report = backtests.over(house, store, found, since=moment, first=first, reopen=reopen, told=told)
+        else:
+            report = backtests.run(
+                house, store, path, since=moment, first=first, into=into, against=other, reopen=reopen, told=told
+            )
     if as_json:
         from eventctl.cli.render import document
 
@@ -112,6 +114,17 @@ def backtest(
     differs = report.difference if fail_on == "any" else "notified" in report.difference.changes
     if fail_on and differs:
         raise click.exceptions.Exit(1)
+
+
+def _candidate(session: Session, path: Path, into: str, given: Agreed) -> Found:
+    """What stands in an archive, placed as it would be installed. Raises `UsageError` where nobody agrees to execute it."""
+    from eventctl.installed import found_of
+    from eventctl.staging import stage
+
+    staged = stage(str(path), env=session.env)
+    if staged.package.manifest.rule is None:
+        agree(f"This executes the code of {staged.package.id} ({staged.package.digest}), in a worker. Try it?", given)
+    return found_of(staged.package, into or "library", "worker")
 
 
 def form(report: Report) -> dict[str, Any]:

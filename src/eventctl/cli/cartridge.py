@@ -12,6 +12,7 @@ from eventctl.cli.backtest import backtest
 from eventctl.cli.cartridgegraph import graph
 from eventctl.cli.cartridgelook import Looked, counts_by_unit, look
 from eventctl.cli.cartridgetest import cartridge_test
+from eventctl.cli.consent import is_package
 from eventctl.cli.install import install
 from eventctl.cli.params import PATTERN
 from eventctl.cli.promote import promote
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 MISCONFIGURED = 78
 MANIFEST = "cartridge.toml"
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip", ".whl")
 
 TEMPLATE = '''\
 # /// cartridge
@@ -152,7 +152,7 @@ def check(session: Session, /, path: Path | None, as_json: bool) -> None:
     eventctl cartridge check cartridges/threshold.py
     eventctl cartridge check deploy-watch-1.2.0.tar.gz
     """
-    if (path is not None and str(path).endswith(ARCHIVES)) or str(path).startswith("pip:"):
+    if is_package(path):
         problems = _packed(session, str(path))
     else:
         problems = look(session).problems if path is None else _mistakes(path) or _in_place(session, path)

@@ -15,6 +15,8 @@ from eventctl.cli.who import principal
 from eventctl.errors import Misconfigured, NotFound, Problem, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eventctl.autonomy import Autonomy
     from eventctl.lifecycle import Done, Proposal
     from eventctl.manifest import Manifest
@@ -34,6 +36,14 @@ FULL_RIGHTS = (
 VERDICTS = {
     "accept": "has nothing against it", "ask": "asks you to look at this first", "refuse": "refuses it",
 }  # fmt: skip
+
+
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip", ".whl")
+
+
+def is_package(source: Path | None) -> bool:
+    """Whether a source is read as a package only: an archive, or something for pip."""
+    return source is not None and (str(source).endswith(ARCHIVES) or str(source).startswith("pip:"))
 
 
 class Agreed(NamedTuple):
