@@ -114,7 +114,7 @@ def test_a_draft_is_compared_with_what_stands_in_its_place(sold):
 
 
 def test_a_draft_can_be_put_where_it_would_stand(sold):
-    (sold.root / "personal" / "ada").mkdir(parents=True)
+    (sold.root / "personal" / "ada").mkdir(parents=True, exist_ok=True)
     draft = write(sold, "draft.toml", RULE.format(least=8), folder="aside")
     said = backtest(sold, draft, "--into", "member:ada")
     assert ["members"] == said["pipelines"]
