@@ -175,7 +175,9 @@ DOMAIN = {
     "guardian.imports": "Modules that a package for it may import beyond the plain ones.",
     "guardian.cost": "What one event may cost a package for it, measured by a backtest.",
     "guardian.trust": "How strictly its events are judged: `permissive`, `standard` or `strict`. `[trust.domains]` in eventctl.toml goes before it.",
-    "autonomy": "What may act without asking.",
+    "autonomy": "What its cartridges may do without asking: see below.",
+    "autonomy.default": "What its cartridges may do without asking, where eventctl.toml does not say it: L1, L2 or L3.",
+    "autonomy.cartridges": "The same by the id of a cartridge.",
     "settings": "Settings of its cartridges, and of library cartridges that they require, by id.",
     **{key: words for key, words in SETTINGS.items() if key.startswith("enrichment.")},
 }

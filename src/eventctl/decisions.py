@@ -53,6 +53,13 @@ LEGAL = frozenset(
 )  # fmt: skip
 """Every step that a decision of a cartridge may take. An install goes from `held` to `done` at once: it is no effect outside."""
 
+EVENTS = {
+    "held": "decision.held", "acting": "decision.acting", "approved": "decision.approved", "denied": "decision.denied",
+    "expired": "decision.expired", "undone": "decision.undone", "executed": "decision.executed", "failed": "decision.failed",
+    "ambiguous": "decision.ambiguous",
+}  # fmt: skip
+"""What tells of a step."""
+
 TRIES_MAX = 8
 SETTLED_MAX = 200
 """How often a move is tried when the row changes under it; how many decisions that came due one step of a runner takes."""
@@ -402,6 +409,7 @@ def asker(row: DecisionRow) -> str:
 
 def _told(what: str, row: DecisionRow, now: int) -> Record:
     """The event that tells of a step."""
+    type_ = f"decision.{what}"
     body = orjson.loads(row.body)
     summary, window = str(body.get("summary") or row.name)[:300], format_duration(int(body.get("window", 0)))
     who = asker(row)
@@ -413,13 +421,13 @@ def _told(what: str, row: DecisionRow, now: int) -> Record:
     }.get(what, f"{who}: {summary}")  # fmt: skip
     error = str(body.get("error", ""))
     said = {
-        "held": f"`eventctl decisions approve {name}` lets it act, `deny {name}` does not; without an answer it is denied at {_clock(row.due)}",
-        "acting": f"`eventctl decisions undo {name}` "
+        "decision.held": f"`eventctl decisions approve {name}` lets it act, `deny {name}` does not; without an answer it is denied at {_clock(row.due)}",
+        "decision.acting": f"`eventctl decisions undo {name}` "
         + (f"stops it until {_clock(row.due)}" if row.state == "window" else f"takes it back for {window} from when it is done"),
-        "approved": f"approved by {row.decided_by}", "denied": error, "expired": error,
-        "undone": error or f"taken back by {row.decided_by}", "executed": "done",
-        "failed": error, "ambiguous": f"{error}: look whether it did, `eventctl decisions show {name}` shows what it is",
-    }[what]  # fmt: skip
+        "decision.approved": f"approved by {row.decided_by}", "decision.denied": error, "decision.expired": error,
+        "decision.undone": error or f"taken back by {row.decided_by}", "decision.executed": "done",
+        "decision.failed": error, "decision.ambiguous": f"{error}: look whether it did, `eventctl decisions show {name}` shows what it is",
+    }[type_]  # fmt: skip
     facts = {
         "call": row.call, "number": row.number, "title": title, "action": str(body.get("action", row.name)), "by": str(body.get("by", "")),
         "summary": summary, "executor": row.name, "state": row.state, "audience": whose(row),
@@ -428,6 +436,6 @@ def _told(what: str, row: DecisionRow, now: int) -> Record:
     hops = min(HOPS_MAX, int(body.get("hops", 0)) + 1)
     id_ = sha256(f"{row.call}:{what}:{row.state}".encode()).hexdigest()[:32]
     return announce(
-        f"decision.{what}", facts, now=now, by="decisions", entity=body.get("entity"), description=said,
+        type_, facts, now=now, by="decisions", entity=body.get("entity"), description=said,
         caused_by=row.seq or None, hops=hops, id_=id_,
     )  # fmt: skip
