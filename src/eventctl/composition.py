@@ -194,7 +194,7 @@ class _Composing:
     def _left_out(self) -> set[str]:
         """What the library has and cannot give, mistaken or switched off: its own problem says why."""
         wrong = [problem.where for problem in (*self._scan.problems, *self._problems) if not problem.warning]
-        files = [where.split("/")[1].split(".")[0] for where in wrong if where.startswith(SHELVES)]
+        files = [where.split("/")[1].split(".")[0].split(":")[0] for where in wrong if where.startswith(SHELVES)]
         return set(files)
 
     def _places(self) -> Iterator[_Place]:
