@@ -125,7 +125,8 @@ def emptied(scan: Scan, pipelines: Iterable[str]) -> dict[str, Plan]:
     places |= {
         f"domain:{domain.name}"
         for domain in scan.domains
-        if domain.name in borrowing or any(path.startswith((f"{DOMAINS}/{domain.name}/", f"installed:domain:{domain.name}/")) for path in off)
+        if domain.name in borrowing
+        or any(path.startswith((f"{DOMAINS}/{domain.name}/", f"installed:domain:{domain.name}/")) for path in off)
     }
     return {name: Plan(name, (), Graph((), {})) for name in pipelines if name in places}
 
