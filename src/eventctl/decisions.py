@@ -409,7 +409,7 @@ def asker(row: DecisionRow) -> str:
 
 def _told(what: str, row: DecisionRow, now: int) -> Record:
     """The event that tells of a step."""
-    type_ = f"decision.{what}"
+    type_ = EVENTS[what]
     body = orjson.loads(row.body)
     summary, window = str(body.get("summary") or row.name)[:300], format_duration(int(body.get("window", 0)))
     who = asker(row)
