@@ -174,7 +174,7 @@ def settled(paths: Paths, seq: int, seconds: float = 15.0) -> float:
 def events(paths: Paths, type_: str) -> list[LogRow]:
     store = read(paths)
     try:
-        return [row for row in store.read_log(0, 1_000) if row.type == type_]
+        return [row for row in store.read_log(0, 1_000_000) if row.type == type_]
     finally:
         store.close()
 
