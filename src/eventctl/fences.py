@@ -75,15 +75,41 @@ def _allow(libc: Any, ruleset: int, path: str, rights: int) -> None:
         os.close(parent)
 
 
-_CALLS = {
-    "x86_64": (0xC000003E, (56, 57, 58, 59, 322, 435, 41, 42, 425, 101, 272, 308, 165, 321)),
-    "aarch64": (0xC00000B7, (220, 221, 281, 435, 198, 203, 425, 117, 97, 268, 40, 280)),
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+"""The machine's number, as a filter sees it."""
+
+_REFUSED: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "a process or another program": ((56, 57, 58, 59, 322, 435), (220, 221, 281, 435)),
+    "sockets": ((41, 42, 53, 425), (198, 203, 199, 425)),
+    "what is inside others": ((101, 310, 311, 434, 438, 440, 448), (117, 270, 271, 434, 438, 440, 448)),
+    "signals to others": ((129, 297, 200, 424), (138, 240, 130, 424)),
+    "how others run": ((141, 142, 144, 203, 314, 251, 256, 279), (140, 118, 119, 122, 274, 30, 238, 239)),
+    "what files are like": (
+        (90, 91, 268, 452, 92, 93, 94, 260, 132, 235, 261, 280, 469),
+        (52, 53, 452, 54, 55, 88, 469),
+    ),
+    "attributes of files": ((188, 189, 190, 197, 198, 199, 463, 466), (5, 6, 7, 14, 15, 16, 463, 466)),
+    "memory and queues of the account": (
+        (29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 220, 240, 241),
+        (180, 181, 186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196),
+    ),
+    "the kernel": ((272, 308, 165, 321, 298, 323, 248, 249, 250), (97, 268, 40, 280, 241, 282, 217, 218, 219)),
 }
-"""The machine's number, and its calls clone, fork, vfork, execve, execveat, clone3, socket, connect, io_uring_setup, ptrace, unshare,
-setns, mount and bpf; aarch64 has no fork of its own."""
+"""Numbers of system calls on x86_64 and on aarch64, line by line: clone, fork, vfork, execve, execveat, clone3; socket, connect,
+socketpair, io_uring_setup; ptrace, process_vm_readv and -writev, pidfd_open, pidfd_getfd, process_madvise and -mrelease;
+rt_sigqueueinfo, rt_tgsigqueueinfo, tkill, pidfd_send_signal; priorities, schedulers, processors, pages; modes, owners and times, which
+Landlock does not look at; attributes; queues, semaphores and memory of System V and POSIX; unshare, setns, mount, bpf,
+perf_event_open, userfaultfd and keys. A call that a machine does not have is missing in its half."""
+
+_OWN = {"x86_64": (62, 234, 302), "aarch64": (129, 131, 261)}
+"""kill, tgkill and prlimit64: allowed about itself (0 is itself, or its group, which is its own), which is how it ends by a signal
+and how its limits are read."""
 
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
+_FIRST = 16
+"""Where the first argument of a call stands: its lower half, which is all of a number of a process."""
+
 _FOREIGN_CALLS = 0x40000000
 """Where x86_64 has the same calls once more, for another kind of program."""
 
@@ -97,20 +123,25 @@ class _Steps(ctypes.Structure):
 
 
 def processes(libc: Any) -> bool:
-    """No new process, no new thread, no other program, no new socket. Needs `no_new_privs`.
+    """No new process, no new thread, no other program, no new socket, and nothing that changes another process or a file's mode.
 
-    The limit of processes does not hold for root, and Landlock does not see who connects to a socket that is a file: the workspace
-    has one.
+    Needs `no_new_privs`. The limit of processes does not hold for root, and Landlock sees neither who connects to a socket that is a
+    file (the workspace has one), nor who changes a mode, nor who sets a limit of the runner.
     """
-    known = _CALLS.get(platform.machine())
-    if known is None:
+    machine = platform.machine()
+    if machine not in _ARCHITECTURES:
         return False
-    machine, numbers = known
-    refuse = len(numbers) + 3
-    steps = [_Step(_LOAD, 0, 0, 4), _Step(_EQUAL, 0, refuse, machine), _Step(_LOAD, 0, 0, 0)]
-    steps += [_Step(_AT_LEAST, refuse - 2, 0, _FOREIGN_CALLS)]
-    steps += [_Step(_EQUAL, refuse - 3 - at, 0, number) for at, number in enumerate(numbers)]
-    steps += [_Step(_RETURN, 0, 0, _ALLOW), _Step(_RETURN, 0, 0, _REFUSE)]
+    half = list(_ARCHITECTURES).index(machine)
+    numbers = [number for halves in _REFUSED.values() for number in halves[half]]
+    kill, tgkill, limit = _OWN[machine]
+    steps = [_Step(_LOAD, 0, 0, 4), _Step(_EQUAL, 1, 0, _ARCHITECTURES[machine]), _Step(_RETURN, 0, 0, _REFUSE)]
+    steps += [_Step(_LOAD, 0, 0, 0), _Step(_AT_LEAST, 0, 1, _FOREIGN_CALLS), _Step(_RETURN, 0, 0, _REFUSE)]
+    for number in numbers:
+        steps += [_Step(_EQUAL, 0, 1, number), _Step(_RETURN, 0, 0, _REFUSE)]
+    for number, own in ((kill, os.getpid()), (tgkill, os.getpid()), (limit, 0)):
+        steps += [_Step(_EQUAL, 0, 5, number), _Step(_LOAD, 0, 0, _FIRST), _Step(_EQUAL, 1, 0, own), _Step(_EQUAL, 0, 1, 0)]
+        steps += [_Step(_RETURN, 0, 0, _ALLOW), _Step(_RETURN, 0, 0, _REFUSE)]
+    steps += [_Step(_RETURN, 0, 0, _ALLOW)]
     program = (_Step * len(steps))(*steps)
     filtered = _Steps(len(steps), program)
     return bool(libc.prctl(22, 2, ctypes.byref(filtered), 0, 0) == 0)
