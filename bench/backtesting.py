@@ -14,8 +14,8 @@ from bench.figures import Figure, Spent, by_cpu, figure, ratios, spent
 from bench.pipeline import fill
 from bench.running import DOMAIN, EVENTCTL, make_domain
 from eventctl import backtest
-from eventctl.app import House
 from eventctl.breadcrumb import NoCrumb
+from eventctl.house import House
 from eventctl.sqlite_store import SqliteStore
 from eventctl.store import Store
 from eventctl.workspace import Paths

@@ -12,8 +12,8 @@ from bench.figures import Figure, figure, timed
 from bench.installed import CARTRIDGE, MANY, install, write
 from bench.pipeline import fill
 from bench.running import DOMAIN, Running
-from eventctl.app import House
 from eventctl.breadcrumb import NoCrumb
+from eventctl.house import House
 from eventctl.sqlite_store import SqliteStore
 from eventctl.workspace import Paths
 

@@ -12,11 +12,12 @@ import orjson
 import pytest
 
 import eventctl
-from eventctl import app, client, starter, strikes, workspace
+from eventctl import client, starter, strikes, workspace
 from eventctl.app import Workspace
 from eventctl.breadcrumb import Crumb, NoCrumb
 from eventctl.decode import decode, to_record
 from eventctl.errors import Conflict, NotFound, Refused, Unavailable
+from eventctl.house import House
 from eventctl.store import Operations, Record
 from eventctl.workspace import Paths
 
@@ -342,7 +343,7 @@ def test_a_pipeline_whose_cartridge_is_gone_stands_still(root: Path) -> None:
 
 
 def test_the_house_reads_without_running_anything(root: Path) -> None:
-    catalog, problems = app.House(Paths(root), {}, NoCrumb()).catalog()
+    catalog, problems = House(Paths(root), {}, NoCrumb()).catalog()
     assert [] == problems
     assert catalog.declared("domain.ops.deploy.triggered")
     assert catalog.declared("job.failed")

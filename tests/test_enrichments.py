@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import eventctl
 from eventctl import plugins, starter
-from eventctl.app import House
 from eventctl.breadcrumb import NoCrumb
 from eventctl.contracts import Enricher
 from eventctl.enriching import enrichers
 from eventctl.enrichments import EnrichmentSettings
+from eventctl.house import House
 from eventctl.lookups import VALUE_MAX
 from eventctl.memory_store import MemoryStore
 from eventctl.rebuild import rebuild

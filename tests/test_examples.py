@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from eventctl import discovery, examples, testing
-from eventctl.app import House
 from eventctl.backtest import Stage
 from eventctl.breadcrumb import NoCrumb
 from eventctl.errors import Misconfigured, NotFound
+from eventctl.house import House
 from eventctl.workspace import at
 
 ROOT = Path(__file__).resolve().parents[1]

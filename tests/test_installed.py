@@ -10,9 +10,10 @@ import pytest
 
 import eventctl
 from eventctl import client, installed, lifecycle, starter, workspace
-from eventctl.app import House, Workspace
+from eventctl.app import Workspace
 from eventctl.breadcrumb import Crumb, NoCrumb
 from eventctl.discovery import Domain, DomainFile, Scan
+from eventctl.house import House
 from eventctl.installed import Shelf, unit_path
 from eventctl.memory_store import MemoryStore
 from eventctl.package import Package

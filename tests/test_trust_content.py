@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import eventctl
 from eventctl import moves, starter
-from eventctl.app import House
 from eventctl.breadcrumb import NoCrumb
+from eventctl.house import House
 from eventctl.memory_store import MemoryStore
 from eventctl.reasons import in_words
 from eventctl.store import Keys

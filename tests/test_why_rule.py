@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from eventctl import whyasked, whyrule
-from eventctl.app import House
 from eventctl.breadcrumb import NoCrumb
 from eventctl.errors import NotFound
+from eventctl.house import House
 from eventctl.times import MINUTE, SECOND, iso
 from eventctl.whyrule import Answer, Asked
 from eventctl.workspace import Paths

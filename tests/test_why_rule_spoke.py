@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from eventctl import whyspoke
-from eventctl.app import House
 from eventctl.breadcrumb import NoCrumb
+from eventctl.house import House
 from eventctl.times import iso
 from eventctl.whyspoke import Rules, Spoke
 from eventctl.workspace import Paths

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventctl import discovery
 from eventctl.account import Account, Span, Subject
-from eventctl.app import House, Planned
 from eventctl.difference import Difference, compare
 from eventctl.discovery import DOMAINS, LIBRARY, MEMBERS, Found, Scan, Scope
 from eventctl.errors import EventctlError, Misconfigured, NotFound, UsageError
+from eventctl.house import House, Planned
 from eventctl.manifest import MANIFEST
 from eventctl.past import at_or_after
 from eventctl.plan import Plan

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from eventctl.app import Planned
+from eventctl.house import Planned
 from eventctl.notification import Notification
 from eventctl.overlaid import Overlaid
 from eventctl.plan import Plan

@@ -19,9 +19,9 @@ from eventctl.lifecycle import stored
 from eventctl.package import BadPackage, Package
 
 if TYPE_CHECKING:
-    from eventctl.app import House
     from eventctl.discovery import Domain
     from eventctl.guardian import Cost, Verdict
+    from eventctl.house import House
     from eventctl.store import InstalledRow, Store
 
 

@@ -27,11 +27,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventctl import examples as reading
-from eventctl.app import House
 from eventctl.backtest import Stage
 from eventctl.breadcrumb import NoCrumb
 from eventctl.errors import NotFound
 from eventctl.examples import Result
+from eventctl.house import House
 from eventctl.kit import START, Bench, Clock, Events, make_event, workspace
 from eventctl.ran import Call, Decided, Drop, Failure, Notice, Ran, Timer
 from eventctl.trying import CartridgeFailed, run_cartridge

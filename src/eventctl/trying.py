@@ -21,7 +21,6 @@ import orjson
 
 from eventctl import decisions as deciding
 from eventctl import manifest as manifests
-from eventctl.app import House
 from eventctl.autonomy import Level
 from eventctl.backtest import Stage, Staged
 from eventctl.breadcrumb import NoCrumb
@@ -35,6 +34,7 @@ from eventctl.enrichments import PREFIX
 from eventctl.errors import Misconfigured, TryLater
 from eventctl.event import Event
 from eventctl.event import Level as EventLevel
+from eventctl.house import House
 from eventctl.kit import PRINCIPAL, Clock, instant, span
 from eventctl.manifest import Manifest
 from eventctl.memory_store import MemoryStore

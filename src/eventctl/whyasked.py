@@ -13,8 +13,8 @@ from eventctl.system.rulings import Ruling
 from eventctl.whyrule import Asked, suspended
 
 if TYPE_CHECKING:
-    from eventctl.app import House
     from eventctl.discovery import Found
+    from eventctl.house import House
     from eventctl.store import Store, Unit
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from eventctl import app, client
 from eventctl.breadcrumb import NoCrumb
 from eventctl.dryrun import foresee
+from eventctl.house import House
 from eventctl.store import Keys
 from eventctl.workspace import at
 
@@ -135,7 +136,7 @@ def test_what_it_says_is_what_then_becomes_of_the_event(tmp_path_factory, script
     clock = Standing()
     with app.open(root, env={}, clock=clock, no_plugins=True) as here:
         here.step()
-        house = app.House(at(root), {}, NoCrumb(), no_plugins=True)
+        house = House(at(root), {}, NoCrumb(), no_plugins=True)
         for number, (n, entity, kind) in enumerate(script):
             clock.us += 1_000_000
             envelope = {

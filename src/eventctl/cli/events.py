@@ -19,11 +19,11 @@ from eventctl.times import format_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eventctl.app import House
     from eventctl.catalog import Catalog, EventType
     from eventctl.discoveries import Discovery
     from eventctl.discovery import Scan
     from eventctl.errors import Problem
+    from eventctl.house import House
 
 SEEN_MAX = 10_000
 SCHEMA_FILE = "envelope-schema.json"

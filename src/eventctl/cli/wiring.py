@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eventctl.app import House
 from eventctl.breadcrumb import NoCrumb
 from eventctl.catalog import Catalog
 from eventctl.cli.session import Session
+from eventctl.house import House
 
 
 def house_of(session: Session) -> House:
