@@ -277,10 +277,27 @@ def test_the_socket_is_private(paths: Paths) -> None:
 
 
 def test_a_record_survives_the_wire() -> None:
-    rows = [record("a", b'{"x":1}'), Record("move", "move", "m", "inbox.claim", b"[]", "cli:ada", 2**60, None, 7, 3)]
+    rows = [record("a", b'{"x":1}'), Record("event", "ci", "m", "build.made", b"[]", "cli:ada", 2**60, None, 7, 3)]
     rejects = [("http", 1, "why", b"\x00\xff")]
     ((head, blobs),) = frames.Reader().feed(frames.pack_append(rows, rejects))
     assert (rows, rejects) == frames.unpack_append(head, blobs)
+
+
+@pytest.mark.parametrize("kind", ["move", "timer", "answer"])
+def test_nothing_but_an_event_comes_through_the_socket(kind: str) -> None:
+    """A move that came in so would be a decision that nobody made, in the log, under the name of somebody else."""
+    rows = [Record(kind, kind, "m", "decisions.approve", b'{"decision":1}', "cli:ada", 1)]
+    ((head, blobs),) = frames.Reader().feed(frames.pack_append(rows, []))
+    with pytest.raises(Refused, match=kind):
+        frames.unpack_append(head, blobs)
+
+
+@pytest.mark.parametrize("channel", ["system", "cartridge", "timer", "outbox"])
+def test_nobody_speaks_through_the_socket_as_the_runner_itself(channel: str) -> None:
+    rows = [Record("event", "eventctl", "m", "decision.held", b"{}", f"{channel}:eventctl", 1)]
+    ((head, blobs),) = frames.Reader().feed(frames.pack_append(rows, []))
+    with pytest.raises(Refused, match=channel):
+        frames.unpack_append(head, blobs)
 
 
 def test_a_stream_is_cut_into_its_messages_wherever_it_breaks() -> None:

@@ -15,13 +15,14 @@ from typing import Any
 import orjson
 
 from eventctl.errors import Refused
+from eventctl.principal import PLATFORM
 from eventctl.store import Record
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
 CHUNK_RECORDS = 500
-KINDS_ACCEPTED = ("event", "move")
-"""Timers and answers are written by the runner itself and never come through a socket."""
+KIND = "event"
+"""The only kind of record that comes through a socket: a timer or an answer is the runner's own, a move is a commit of its own."""
 
 _LENGTH = Struct(">I")
 
@@ -108,11 +109,13 @@ def unpack_append(head: dict[str, Any], blobs: memoryview) -> tuple[list[Record]
 
 def _record(row: Sequence[Any], body: bytes) -> Record:
     kind, source, id_, type_, principal, at, entity, caused_by, hops, _ = row
-    if kind not in KINDS_ACCEPTED:
+    if kind != KIND:
         raise Refused(f"a {kind!r} record does not come through the socket")
     texts = (source, id_, type_, principal)
     if not all(isinstance(text, str) for text in texts) or not (entity is None or isinstance(entity, str)):
         raise TypeError("a name is not a string")
+    if principal.partition(":")[0] in PLATFORM:
+        raise Refused(f"nobody outside speaks as {principal[:60]!r}")
     numbers = (at, hops, 0 if caused_by is None else caused_by)
     if not all(type(number) is int for number in numbers):
         raise TypeError("a number is not an integer")

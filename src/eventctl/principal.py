@@ -17,6 +17,9 @@ from eventctl.patterns import matches
 CHANNELS = frozenset({"cli", "socket", "file", "http", "redis", "peer", "cartridge", "timer", "outbox", "system"})
 """How a record can have come in; `system` is the platform itself, about itself."""
 
+PLATFORM = frozenset({"cartridge", "timer", "outbox", "system"})
+"""Channels that only the platform itself brings records in through."""
+
 SUBJECT_MAX = 200
 
 VERBS = {

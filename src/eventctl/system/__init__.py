@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from eventctl.system.shaped import Shaped
     from eventctl.system.trust import Judgement
 
-PLATFORM = frozenset({"cartridge", "timer", "outbox", "system"})
-"""Channels that only the platform itself brings records in through."""
-
-
 _NOTHING: dict[str, Any] = {}
 
 

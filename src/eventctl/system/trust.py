@@ -15,9 +15,10 @@ from typing import Literal, NamedTuple, Protocol
 
 import orjson
 
+from eventctl.principal import PLATFORM
 from eventctl.reasons import joined
 from eventctl.store import Keys, Operations, Snapshot
-from eventctl.system import PLATFORM, Ended, Item, Verdict
+from eventctl.system import Ended, Item, Verdict
 from eventctl.system.anomaly import (
     FIRST_SEEN,
     OVERSIZED,
