@@ -22,7 +22,7 @@ from eventctl.memory_store import MemoryStore
 from eventctl.outbox import ending
 from eventctl.principal import ROLES, Principal, granted
 from eventctl.sqlite_store import SqliteStore
-from eventctl.store import DecisionRow, Keys, Operations, OutboxChange, OutboxRow, Record, Store
+from eventctl.store import DECISION_ENDS, DecisionRow, Keys, Operations, OutboxChange, OutboxRow, Record, Store
 from eventctl.times import HOUR, MINUTE
 
 NOW = 1_700_000_000_000_000
@@ -355,7 +355,7 @@ class Deciding(RuleBasedStateMachine):
     def whoever_waits_has_one_answer_when_it_is_over_and_none_before(self) -> None:
         for row in self.rows():
             found = self.store.snapshot(Keys(identities=[("outbox", row.call)])).identities
-            over = row.state in (*decisions.ENDS, "done", "undoing")
+            over = row.state in (*DECISION_ENDS, "undoing")
             assert over == bool(found), row.state
 
 

@@ -32,7 +32,7 @@ def row(
 
 
 def gathered(*rows: DecisionRow, scope: Scope = ANY) -> Evidence:
-    return gather(store_of(*rows).views, scope, after=3, now=NOW, desk=lambda each: each.name == "install")
+    return gather(store_of(*rows).views, scope, after=3, now=NOW)
 
 
 def test_what_was_approved_is_said_with_what_another_level_would_have_held():
@@ -54,7 +54,7 @@ def test_every_end_is_counted_once_in_its_place():
 
 
 def test_only_the_last_days_count_and_installs_are_no_action():
-    found = gathered(row(days=DAYS + 1, **YES), row(days=DAYS, **YES), row(name="install", **YES))
+    found = gathered(row(days=DAYS + 1, **YES), row(days=DAYS, **YES), row(name="install", pipeline="", **YES))
     assert 1 == found.asked
     assert f"nothing was decided in {DAYS} days" == words(gathered())
     assert "" == would(gathered(), "L1")

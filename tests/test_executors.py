@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from eventctl.contracts import Answer, Request
-from eventctl.executors import TAIL_BYTES, CommandExecutor, LogExecutor
+from eventctl.executors import CommandExecutor, LogExecutor
+from eventctl.programs import TAIL_BYTES
 
 
 def run(deadline_s: float = 10.0, around: dict[str, str] | None = None, **args: Any) -> Answer:

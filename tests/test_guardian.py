@@ -9,7 +9,7 @@ import pytest
 from eventctl import guardian, plugins
 from eventctl.catalog import Catalog, load
 from eventctl.contracts import Candidate, Judgement
-from eventctl.guardian import Case, Cost, House, judge
+from eventctl.guardian import Case, Cost, Premises, judge
 from eventctl.package import of
 from eventctl.suites.guardians import GuardianSuite
 from tests.attacks.forge import GOOD, folder, manifest
@@ -23,9 +23,9 @@ def package(code: str = PLAIN, **more: str):
     return of(folder(code, **more))
 
 
-def said(code: str = PLAIN, *, place: str = "library", house: House | None = None, **more: str) -> list[tuple[str, str]]:
+def said(code: str = PLAIN, *, place: str = "library", premises: Premises | None = None, **more: str) -> list[tuple[str, str]]:
     """The severities and sentences about a package that is harmless but for what is given."""
-    found = judge(Case(package=package(code, **more), place=place, origin="file:x"), house or House(catalog=CATALOG))
+    found = judge(Case(package=package(code, **more), place=place, origin="file:x"), premises or Premises(catalog=CATALOG))
     return [(reason.severity, reason.sentence) for reason in found.reasons]
 
 
@@ -34,7 +34,7 @@ def compared(before: dict[str, str], after: dict[str, str], **more: object) -> g
     first, second = package(version='"1.0.0"', **before), package(**{"version": '"1.1.0"', **after})
     given = {"before_origin": "file:x", "origin": "file:y", **more}
     return judge(
-        Case(package=second, place="library", before=first, **given), House(catalog=CATALOG, calls=["agent", "command"])
+        Case(package=second, place="library", before=first, **given), Premises(catalog=CATALOG, calls=["agent", "command"])
     )
 
 
@@ -42,7 +42,7 @@ PERMISSIONS = "permissions = {{ calls = {calls} }}"
 
 
 def test_a_package_that_computes_and_annotates_is_accepted():
-    found = judge(Case(package=package(), place="library", origin="file:x"), House(catalog=CATALOG))
+    found = judge(Case(package=package(), place="library", origin="file:x"), Premises(catalog=CATALOG))
     assert ("accept", ()) == (found.verdict, found.reasons)
     assert ("annotate night-watch",) == found.diff.new
 
@@ -78,15 +78,15 @@ def test_code_is_seen_for_what_it_reaches(code, severity, sentence):
 
 
 def test_a_domain_allows_modules_by_name():
-    house = House(catalog=CATALOG, imports=["requests", "http.client"])
-    found = said(f"import requests\nimport http.client\nimport http.server\n{PLAIN}", house=house)
+    premises = Premises(catalog=CATALOG, imports=["requests", "http.client"])
+    found = said(f"import requests\nimport http.client\nimport http.server\n{PLAIN}", premises=premises)
     assert [("refuse", "imports http.server, which reaches the network")] == [each for each in found if each[0] != "note"]
     assert ("note", "imports requests, which [guardian] imports allows") in found
 
 
 def test_what_is_asked_for_the_first_time_is_asked_about():
     calls = {"permissions": '{calls = ["agent", "fax"], secrets = ["token"], hosts = ["x.org"]}'}
-    found = said(house=House(catalog=CATALOG, calls=["agent"]), **calls)
+    found = said(premises=Premises(catalog=CATALOG, calls=["agent"]), **calls)
     asked = [sentence for severity, sentence in found if severity == "ask"]
     assert asked == [
         "asks for: call agent", "asks for: call fax", "asks for: secret token", "asks for: host x.org",
@@ -146,12 +146,12 @@ def test_versions_go_forward_and_come_from_where_they_came_from(version, more, v
     ],
 )
 def test_a_name_that_can_be_taken_for_another_is_seen(other, severity):
-    found = said(house=House(catalog=CATALOG, ids={other: ["library"]}))
+    found = said(premises=Premises(catalog=CATALOG, ids={other: ["library"]}))
     assert [severity] * bool(severity) == [mark for mark, _ in found]
 
 
 def test_names_that_count_on_are_not_mistaken_for_each_other():
-    assert [] == said(id="watch-2", house=House(catalog=CATALOG, ids={"watch-1": ["library"], "watch-3": ["library"]}))
+    assert [] == said(id="watch-2", premises=Premises(catalog=CATALOG, ids={"watch-1": ["library"], "watch-3": ["library"]}))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,8 @@ def test_names_that_count_on_are_not_mistaken_for_each_other():
         ("domain:shop", "domain.shop.sold", ""),
         ("domain:shop", "domain.shop.lost", "ask"),
         ("domain:shop", "domain.mill.sold", "refuse"),
+        ("member:ada", "member.ada.sold", "ask"),
+        ("member:ada", "member.bob.sold", "refuse"),
         ("member:ada", "domain.shop.sold", "refuse"),
         ("library", "**", "refuse"),
         ("library", "job.lost", "ask"),
@@ -172,7 +174,7 @@ def test_a_place_emits_its_own_types(place, emits, severity):
 def test_what_it_costs_is_held_against_what_the_domain_allows():
     def cost(measured: Cost | None) -> list[str]:
         case = Case(package=package(), place="domain:shop", origin="file:x", cost=measured)
-        return [reason.severity for reason in judge(case, House(catalog=CATALOG, cost_us=2_000)).reasons]
+        return [reason.severity for reason in judge(case, Premises(catalog=CATALOG, cost_us=2_000)).reasons]
 
     assert [] == cost(Cost(0.4, 1.9))
     assert ["ask"] == cost(Cost(0.4, 2.1))
@@ -180,7 +182,7 @@ def test_what_it_costs_is_held_against_what_the_domain_allows():
 
 
 def test_a_requirement_that_is_not_here_is_named():
-    found = said(requires='["threshhold"]', house=House(catalog=CATALOG, ids={"threshold": ["library"]}))
+    found = said(requires='["threshhold"]', premises=Premises(catalog=CATALOG, ids={"threshold": ["library"]}))
     assert [
         ("ask", "requires 'threshhold', which is not here: it is left out until it is (did you mean 'threshold'?)")
     ] == found
@@ -188,7 +190,7 @@ def test_a_requirement_that_is_not_here_is_named():
 
 def test_the_severest_reason_comes_first_and_is_the_verdict():
     found = judge(
-        Case(package=package(f"import os, pandas, random\n{PLAIN}"), place="library", origin="x"), House(catalog=CATALOG)
+        Case(package=package(f"import os, pandas, random\n{PLAIN}"), place="library", origin="x"), Premises(catalog=CATALOG)
     )
     assert ["refuse", "ask", "note"] == [reason.severity for reason in found.reasons]
     assert "refuse" == found.verdict
@@ -212,8 +214,8 @@ class TestCareful(GuardianSuite):
 
 def judged_by(brought: object | None, code: str = PLAIN) -> guardian.Verdict:
     guardians = {"other": brought} if brought else {}
-    house = House(catalog=CATALOG, judge="other", guardians=guardians)
-    return judge(Case(package=package(code), place="library", origin="file:x"), house)
+    premises = Premises(catalog=CATALOG, judge="other", guardians=guardians)
+    return judge(Case(package=package(code), place="library", origin="file:x"), premises)
 
 
 class Says:
@@ -281,14 +283,14 @@ def test_a_plugin_brings_a_judge_by_the_hook(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[eventctl]\nstrict = plugged_strict\n")
     brought = plugins.load()
     assert "strict" == brought.owners["guardian", "strict"]
-    house = House(catalog=CATALOG, judge="strict", guardians=brought.guardians)
-    found = judge(Case(package=package(), place="library", origin="file:x"), house)
+    premises = Premises(catalog=CATALOG, judge="strict", guardians=brought.guardians)
+    found = judge(Case(package=package(), place="library", origin="file:x"), premises)
     assert ("refuse", "strict: not night-watch \\u202e") == (found.verdict, found.reasons[0].sentence)
 
 
 def test_a_rule_that_hides_or_acts_is_asked_about():
     rule = manifest().replace('annotates = ["night-watch"]\n', "") + '[silence]\nfor = "1h"\n'
     found = judge(
-        Case(package=of({"night-watch.toml": rule.encode()}), place="library", origin="file:x"), House(catalog=CATALOG)
+        Case(package=of({"night-watch.toml": rule.encode()}), place="library", origin="file:x"), Premises(catalog=CATALOG)
     )
     assert [("ask", "asks for: effect silence")] == [tuple(reason) for reason in found.reasons]

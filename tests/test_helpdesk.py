@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -162,13 +163,34 @@ def test_a_folder_of_cartridges_that_leads_there_is_left_out(tmp_path: Path) -> 
 def test_many_files_there_are_neither_all_named_nor_all_looked_at(root: Path) -> None:
     for number in range(NAMED_MAX + 3):
         (root / "helpdesk" / f"{number}.py").write_text("")
-    found = strays(root)
-    assert NAMED_MAX + 1 == len(found)
-    for number in range(LOOKED_AT_MAX):
-        (root / "helpdesk" / f"{number}.txt").touch()
+    assert NAMED_MAX + 1 == len(strays(root))
+
+
+@pytest.mark.parametrize("name", ["{}.txt", "{}/x.txt"])
+def test_no_more_than_so_many_entries_are_looked_at(root: Path, name: str) -> None:
     (root / "helpdesk" / "zz").mkdir()
     (root / "helpdesk" / "zz" / "late.py").write_text("")
-    assert [] == [problem for problem in strays(root) if "zz" in problem.where]
+    assert ["helpdesk/zz/late.py"] == [problem.where for problem in strays(root)]
+    for number in range(LOOKED_AT_MAX):
+        stray = root / "helpdesk" / name.format(f"{number:04}")
+        stray.parent.mkdir(exist_ok=True)
+        stray.touch()
+    assert [] == strays(root)
+
+
+def test_folders_within_each_other_have_an_end(root: Path) -> None:
+    at = os.open(root / "helpdesk", os.O_RDONLY)
+    for _ in range(LOOKED_AT_MAX + 200):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("late.py", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    try:
+        assert [] == strays(root)
+    finally:  # pytest would fall over it
+        subprocess.run(["rm", "-rf", root / "helpdesk" / "d"], check=True)
 
 
 def test_the_helpdesk_of_a_new_workspace_says_what_it_is_for(tmp_path: Path) -> None:

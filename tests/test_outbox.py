@@ -17,10 +17,12 @@ import pytest
 from eventctl.contracts import Answer, Request
 from eventctl.executors import CommandExecutor
 from eventctl.memory_store import MemoryStore
-from eventctl.outbox import ATTEMPTS_MAX, LEASE, Outbox, Worked
+from eventctl.outbox import ATTEMPTS_MAX, DEADLINE, GRACE, Outbox, Worked
 from eventctl.sqlite_store import SqliteStore
 from eventctl.store import LogRow, Operations, OutboxRow, Record, Store
 from eventctl.times import SECOND
+
+LEASE = DEADLINE + GRACE
 
 NOW = 1_800_000_000_000_000
 

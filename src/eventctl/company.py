@@ -20,7 +20,7 @@ from eventctl.ids import uuid7
 from eventctl.principal import Principal, allowed
 from eventctl.settings import Settings
 from eventctl.store import Record
-from eventctl.suggest import did_you_mean, parse_toml, salvage
+from eventctl.suggest import did_you_mean, parse_toml, read_toml, salvage
 from eventctl.tomledit import Change, Edit
 from eventctl.workspace import CONFIG, Paths
 
@@ -207,8 +207,6 @@ def _tell(store: Store, verb: str, file: str, changes: Sequence[Change], princip
 
 
 def _read(path: Path, shown: str) -> dict[str, Any]:
-    from eventctl.suggest import read_toml
-
     return read_toml(path, shown) if path.exists() else {}
 
 

@@ -40,9 +40,11 @@ KIND = "decision"
 """The kind of a decision's outbox rows."""
 
 OPEN = ("held", "window", "approved", "undoing")
-ENDS = ("undone", "denied", "expired", "failed", "unknown")
+WHY_MAX = 500
+"""Characters of the reason that a person gives for a no."""
+
 WAITING = ("held", "window")
-"""`done` is an end too, but for the time in which it can be taken back."""
+"""How a decision stands before it has come to one of `DECISION_ENDS`, and which of that waits for somebody or for its time."""
 
 LEGAL = frozenset(
     {
@@ -126,12 +128,12 @@ def approved(row: DecisionRow, by: str, now: int) -> Operations:
     return out
 
 
-def denied(row: DecisionRow, by: str, now: int) -> Operations:
-    """A person says no: to what is held, or to what waits out its window."""
+def denied(row: DecisionRow, by: str, now: int, why: str = "") -> Operations:
+    """A person says no, and why: to what is held, or to what waits out its window."""
     if row.state not in WAITING or _over(row, now):
         raise _not_so(row, now)
     state = "denied" if row.state == "held" else "undone"
-    return _ended(_next(row, state, by, now)._replace(due=None), now)
+    return _ended(_next(row, state, by, now)._replace(due=None), now, why)
 
 
 def undone(row: DecisionRow, by: str, now: int) -> Operations:
@@ -213,9 +215,9 @@ def approve(
     return _make(store, number, "approve", principal, now, step)
 
 
-def deny(store: Store, number: int, *, principal: Principal, now: int) -> Decided:
-    """Turn a decision down that is held, or that waits out its window. Raises as `approve` does."""
-    return _make(store, number, "deny", principal, now, lambda row: denied(row, str(principal), now))
+def deny(store: Store, number: int, *, principal: Principal, now: int, why: str = "") -> Decided:
+    """Turn a decision down that is held, or that waits out its window; whoever asked hears `why`. Raises as `approve` does."""
+    return _make(store, number, "deny", principal, now, lambda row: denied(row, str(principal), now, why))
 
 
 def undo(store: Store, number: int, *, principal: Principal, now: int) -> Decided:
@@ -257,14 +259,16 @@ def permit(principal: Principal, verb: str, row: DecisionRow) -> None:
     wanted = [f"decisions.{verb}", *([f"cartridge.{row.name}"] if at_the_desk(row) and verb == "approve" else [])]
     if any(not allowed(principal, each, target) for each in wanted):
         whom = (
-            f"{row.owner} themselves or an admin"
+            "an admin"
+            if at_the_desk(row) and verb == "approve"
+            else f"{row.owner} themselves or an admin"
             if row.owner
             else f"a member who has {row.domain} in `domains`, or an admin"
             if row.domain
             else "an admin"
         )
         raise NotPermitted(
-            f"{principal} may not {verb} d{row.number}: {summary_of(row)}",
+            f"{principal.subject} may not {verb} d{row.number}: {summary_of(row)}",
             where=target,
             hint=f"{whom} may, on the command line",
         )
@@ -336,13 +340,14 @@ def _performed(row: DecisionRow, by: str, now: int, at_once: Callable[[DecisionR
     return out
 
 
-def _ended(row: DecisionRow, now: int) -> Operations:
+def _ended(row: DecisionRow, now: int, why: str = "") -> Operations:
     """It ends without having acted: whoever waits for it hears so."""
     body = orjson.loads(row.body)
     said = {
         "denied": f"denied by {row.decided_by}", "undone": f"taken back by {row.decided_by} before it acted",
         "expired": f"nobody approved it within {format_duration(now - row.asked_at)}",
     }[row.state]  # fmt: skip
+    said += f": {why.strip()[:WHY_MAX]}" if why.strip() else ""
     body["error"] = said
     row = row._replace(body=orjson.dumps(body))
     ended = {"outcome": row.state, "by": row.decided_by}
@@ -386,6 +391,8 @@ def _not_so(row: DecisionRow, now: int) -> Conflict:
         said = "acts now: its window is over"
     elif row.state == "done" and undo_of(row) is None:
         said = f"{said}, and nothing takes it back"
+    elif row.state == "done" and row.due is not None and now < row.due:
+        said = f"{said}, and can be taken back until {_clock(row.due)}"
     elif row.state == "done":
         said = f"{said}, and its time to be taken back is over"
     return Conflict(f"d{row.number} {said}", hint=f"`eventctl decisions show d{row.number}` shows how it came to that")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from eventctl.decisions import at_the_desk
 from eventctl.patterns import matches
 from eventctl.times import DAY
 
@@ -70,12 +71,12 @@ class Evidence:
         return {"L1": self.asked, "L2": self.new}.get(level, 0)
 
 
-def gather(views: Views, scope: Scope, *, after: int, now: int, desk: Callable[[DecisionRow], bool]) -> Evidence:
-    """The evidence of the last `DAYS`. `after` is how many approvals make a kind known, `desk` which decisions are no action."""
+def gather(views: Views, scope: Scope, *, after: int, now: int) -> Evidence:
+    """The evidence of the last `DAYS`, changes of the workspace itself aside. `after` is how many approvals make a kind known."""
     found = Evidence()
     for row in _recent(views, now - DAYS * DAY):
         body = orjson.loads(row.body)
-        if desk(row) or not scope.covers(row, body):
+        if at_the_desk(row) or not scope.covers(row, body):
             continue
         found.asked += 1
         found.new += int(body.get("known", 0)) < after

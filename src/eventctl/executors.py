@@ -1,4 +1,4 @@
-"""The two executors that every workspace has: `command` runs a program, `log` writes a line.
+"""Two of the executors that every workspace has: `command` runs a program, `log` writes a line. `agents` holds the third.
 
 A command is a list of words and never goes through a shell: text from an event stays one word. It gets a small environment, a
 deadline, and its own process group, so that the deadline ends its children too.
@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventctl.contracts import Answer, Request
-from eventctl.programs import TAIL_BYTES, Programs
+from eventctl.programs import Programs
 from eventctl.text import safe_text
-
-__all__ = ["TAIL_BYTES", "CommandExecutor", "LogExecutor"]
 
 LINE_MAX = 2_000
 

@@ -1,4 +1,4 @@
-"""The order of a pipeline's cartridges: stable levels, what stands in the way of them, and pictures of both.
+"""The order of a pipeline's cartridges: stable levels, and what stands in the way of them.
 
 Pure: names in, names out. A cartridge that cannot stand is left out with a `Problem`, and so is whoever requires it; the rest
 runs. Between the levels of one pipeline the order is total, inside a level there is none.

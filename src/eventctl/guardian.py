@@ -16,6 +16,7 @@ from eventctl.catalog import Catalog
 from eventctl.contracts import Candidate, Guardian
 from eventctl.dag.reads import STAGES
 from eventctl.inspection import Sight
+from eventctl.installed import folder_of
 from eventctl.obeyed import NOT_OBEYED
 from eventctl.package import Package
 from eventctl.patterns import matches
@@ -112,7 +113,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Premises:
     """What the workspace knows.
 
     `ids` are all its cartridges, each with where it stands (a path or a place), `slots` who annotates a slot in the pipeline of this
@@ -130,23 +131,23 @@ class House:
     guardians: Mapping[str, Guardian] = field(default_factory=dict)
 
 
-def judge(case: Case, house: House) -> Verdict:
+def judge(case: Case, premises: Premises) -> Verdict:
     """What is to be said about this case. Never raises for anything that the package holds."""
     sight = inspection.look(case.package.code)
     asks = _asked(case.package, sight)
     diff = difference(asks, asked(case.before) if case.before else None)
     reasons = [
-        *_identity(case, house),
-        *_permissions(case, house, asks, diff),
-        *_emits(case, house.catalog, asks),
-        *_slots(asks, case, house),
-        *_place(case, house),
-        *_code(sight, house.imports),
-        *_cost(case, house.cost_us),
+        *_identity(case, premises),
+        *_permissions(case, premises, asks, diff),
+        *_emits(case, premises.catalog, asks),
+        *_slots(asks, case, premises),
+        *_place(case, premises),
+        *_code(sight, premises.imports),
+        *_cost(case, premises.cost_us),
     ]
     verdict = _severest(reasons)
-    if house.judge != RULES and verdict != "refuse":
-        reasons += _other_judge(case, house, Verdict(verdict, tuple(reasons), asks, diff))
+    if premises.judge != RULES and verdict != "refuse":
+        reasons += _other_judge(case, premises, Verdict(verdict, tuple(reasons), asks, diff))
     reasons = sorted(dict.fromkeys(reasons), key=lambda reason: -_SEVERITIES.index(reason.severity))
     return Verdict(_severest(reasons), tuple(reasons), asks, diff)
 
@@ -194,6 +195,7 @@ _VERBS = {
     "imports": "import",
     "effects": "effect",
 }
+_PLACE = re.compile(r"library|(domain|member):[a-z0-9][a-z0-9_-]{0,63}")
 _QUIET = ("annotate", "notify", "window", "emit")
 """Effects of a rule that people see. The others change or hide what is shown, or do something."""
 
@@ -225,7 +227,7 @@ def _covers(pattern: str, other: str) -> bool:
     return matches(pattern, plain) and not ("**" in other and "**" not in pattern)
 
 
-def _permissions(case: Case, house: House, asks: Asked, diff: Difference) -> Iterator[Reason]:
+def _permissions(case: Case, premises: Premises, asks: Asked, diff: Difference) -> Iterator[Reason]:
     first = case.before is None
     told = {line: kind for line, (kind, _) in lines(asks).items()}
     for line in diff.new:
@@ -238,7 +240,7 @@ def _permissions(case: Case, house: House, asks: Asked, diff: Difference) -> Ite
     for line in diff.wider:
         yield Reason("ask", f"asks for more than the version before: {line}")
     for name in asks.calls:
-        if house.calls and name not in house.calls:
+        if premises.calls and name not in premises.calls:
             yield Reason("ask", f"calls {name!r}, and there is no executor of that name here")
     for key, names in (("secrets", asks.secrets), ("hosts", asks.hosts)):
         if names:
@@ -253,13 +255,8 @@ def _permissions(case: Case, house: House, asks: Asked, diff: Difference) -> Ite
 def _emits(case: Case, catalog: Catalog, asks: Asked) -> Iterator[Reason]:
     kind, _, owner = case.place.partition(":")
     for pattern in asks.emits:
-        if kind == "member":
-            yield Reason(
-                "refuse", f"emits {pattern}: a member's cartridge emits nothing, it tells its member with context.notify"
-            )
-            continue
-        if kind == "domain" and not pattern.startswith(f"domain.{owner}."):
-            yield Reason("refuse", f"emits {pattern}, which is outside of domain.{owner}.**")
+        if kind in ("domain", "member") and not pattern.startswith(f"{kind}.{owner}."):
+            yield Reason("refuse", f"emits {pattern}, which is outside of {kind}.{owner}.**")
             continue
         if kind == "library" and pattern.startswith("*"):
             yield Reason("refuse", f"emits {pattern}, which may be a type of any domain")
@@ -272,25 +269,26 @@ def _emits(case: Case, catalog: Catalog, asks: Asked) -> Iterator[Reason]:
             yield Reason("ask", f"emits {pattern}, which no event_types.toml declares; it will be left out until one does")
 
 
-def _slots(asks: Asked, case: Case, house: House) -> Iterator[Reason]:
+def _slots(asks: Asked, case: Case, premises: Premises) -> Iterator[Reason]:
     for slot in asks.slots:
         if slot in STAGES:
             yield Reason("refuse", f"annotates {slot!r}, a slot of the system's own")
-        elif house.slots.get(slot, case.package.id) != case.package.id:
-            yield Reason("refuse", f"annotates {slot!r}, which {house.slots[slot]} annotates here already")
+        elif premises.slots.get(slot, case.package.id) != case.package.id:
+            yield Reason("refuse", f"annotates {slot!r}, which {premises.slots[slot]} annotates here already")
 
 
-def _identity(case: Case, house: House) -> Iterator[Reason]:
+def _identity(case: Case, premises: Premises) -> Iterator[Reason]:
     """Who it says that it is: a name that is another's, an older version, another origin."""
     id_, version, before = case.package.id, case.package.manifest.version, case.before
-    for other in sorted(house.ids):
+    for other in sorted(premises.ids):
         if other != id_ and lookalikes.skeleton(other) == lookalikes.skeleton(id_):
             yield Reason(
                 "refuse", f"is called {id_}, which can be taken for {other}: 0 and o, 1 and l, - and nothing look alike"
             )
         elif other != id_ and lookalikes.one_off(other, id_):
             yield Reason("ask", f"is called {id_}, one letter away from {other}")
-    here = [path for path in house.ids.get(id_, ()) if path.startswith(_files_of(case.place))]
+    folder = folder_of(case.place) if _PLACE.fullmatch(case.place) else ""
+    here = [path for path in premises.ids.get(id_, ()) if folder and path.startswith(f"{folder}/")]
     if here:
         yield Reason("refuse", f"a cartridge of this id stands here as a file, {min(here)}: take that away first")
     if before is None:
@@ -311,13 +309,13 @@ def _identity(case: Case, house: House) -> Iterator[Reason]:
         yield Reason("ask" if "local" in (old, new) else "refuse", f"comes from {new}, and what is installed came from {old}")
 
 
-def _place(case: Case, house: House) -> Iterator[Reason]:
+def _place(case: Case, premises: Premises) -> Iterator[Reason]:
     written = case.package.manifest
-    if not re.fullmatch(r"library|(domain|member):[a-z0-9][a-z0-9_-]{0,63}", case.place):
+    if not _PLACE.fullmatch(case.place):
         yield Reason("refuse", f"{case.place[:80]!r} is no place: library, domain:<name> or member:<name>")
     for name in written.requires:
-        if name not in house.ids:
-            hint = did_you_mean(name, house.ids)
+        if name not in premises.ids:
+            hint = did_you_mean(name, premises.ids)
             yield Reason(
                 "ask",
                 f"requires {name!r}, which is not here: it is left out until it is" + (f" ({hint})" if "mean" in hint else ""),
@@ -372,11 +370,13 @@ def _cost(case: Case, allowed_us: int | None) -> Iterator[Reason]:
         yield Reason("ask", f"took {took}, and [guardian] cost allows {written_duration(allowed_us)}")
 
 
-def _other_judge(case: Case, house: House, ruled: Verdict) -> Iterator[Reason]:
-    guardian = house.guardians.get(house.judge)
+def _other_judge(case: Case, premises: Premises, ruled: Verdict) -> Iterator[Reason]:
+    guardian = premises.guardians.get(premises.judge)
     if guardian is None:
-        hint = did_you_mean(house.judge, [RULES, *house.guardians])
-        yield Reason("ask", f"[guardian] judge names {house.judge!r}, and no plugin brings it" + (f" ({hint})" if hint else ""))
+        hint = did_you_mean(premises.judge, [RULES, *premises.guardians])
+        yield Reason(
+            "ask", f"[guardian] judge names {premises.judge!r}, and no plugin brings it" + (f" ({hint})" if hint else "")
+        )
         return
     package = case.package
     candidate = Candidate(
@@ -394,7 +394,7 @@ def _other_judge(case: Case, house: House, ruled: Verdict) -> Iterator[Reason]:
     )
     said = judged(guardian, candidate)
     severity: Severity = next(mark for mark, say in _SAYS.items() if say == said.verdict)
-    yield from (Reason(severity, f"{house.judge}: {reason}") for reason in said.reasons or [f"says {said.verdict}"])
+    yield from (Reason(severity, f"{premises.judge}: {reason}") for reason in said.reasons or [f"says {said.verdict}"])
 
 
 def _order(version: str) -> tuple[list[int], bool, str]:
@@ -406,10 +406,3 @@ def _order(version: str) -> tuple[list[int], bool, str]:
         parts.pop()
     rest = version[len(digits) :].partition("+")[0]
     return parts, not rest, rest
-
-
-def _files_of(place: str) -> str:
-    kind, _, owner = place.partition(":")
-    return {"domain": f"company/domains/{owner}/cartridges/", "member": f"personal/{owner}/cartridges/"}.get(
-        kind, "cartridges/"
-    )

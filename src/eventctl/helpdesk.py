@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -81,15 +82,19 @@ def strays(root: Path) -> list[Problem]:
 
 def _code(root: Path) -> Iterator[str]:
     """Files that could be cartridges, by name; at most 1,000 entries are looked at, and links are not followed."""
-    looked = 0
-    for folder, folders, files in os.walk(root / FOLDER):
-        folders.sort()
-        for name in sorted(files):
-            looked += 1
-            if name.endswith((".py", ".toml")):
-                yield (Path(folder) / name).relative_to(root).as_posix()
-        if looked + len(folders) >= LOOKED_AT_MAX:
-            return
+    todo, looked = [root / FOLDER], 0
+    while todo and looked < LOOKED_AT_MAX:
+        try:
+            with os.scandir(todo.pop()) as entries:
+                found = sorted(islice(entries, LOOKED_AT_MAX - looked), key=lambda entry: entry.name)
+        except OSError:  # it is not there, may not be read, or is deeper than a path can say
+            continue
+        looked += len(found)
+        folders = [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
+        todo += reversed(folders)
+        for entry in found:
+            if entry.name.endswith((".py", ".toml")) and Path(entry.path) not in folders:
+                yield Path(entry.path).relative_to(root).as_posix()
 
 
 def _within(root: Path, path: Path) -> tuple[str, ...] | None:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from eventctl import manifest as manifests
-from eventctl.discovery import Found, Scan, Scope
+from eventctl.discovery import CARTRIDGES, DOMAINS, MEMBERS, Found, Scan, Scope
 from eventctl.errors import Problem
 from eventctl.manifest import Manifest
 from eventctl.modules import Code
@@ -45,6 +45,13 @@ def scope_of(place: str) -> tuple[Scope, str]:
 def place_of(scope: Scope, owner: str) -> str:
     """The place of what belongs to this owner."""
     return {"library": LIBRARY, "domain": f"domain:{owner}", "personal": f"member:{owner}"}[scope]
+
+
+def folder_of(place: str) -> str:
+    """Where the files of a place stand, relative to the workspace."""
+    scope, owner = scope_of(place)
+    above = {"library": "", "domain": f"{DOMAINS}/{owner}/", "personal": f"{MEMBERS}/{owner}/"}[scope]
+    return f"{above}{CARTRIDGES}"
 
 
 def pipeline_of(place: str) -> str:

@@ -39,7 +39,6 @@ none free waits its turn, and only the events that asked wait with it."""
 
 DEADLINE = 60 * SECOND
 GRACE = 5 * SECOND
-LEASE = DEADLINE + GRACE
 LONG_MAX = 32
 """Attempts whose executor may take longer than `DEADLINE` have threads of their own, so many: an agent's half hour holds up no log line."""
 

@@ -88,9 +88,7 @@ _BY_LEVEL = WithJsonSchema(
 )
 Four = tuple[int, int, int, int]
 Strictness = Literal["permissive", "standard", "strict"]
-Autonomy = Literal["L1", "L2", "L3"]
 MemberName = Annotated[str, AfterValidator(_member)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrNever = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -138,10 +136,10 @@ class AutonomySettings(Written):
     `after` times.
     """
 
-    default: Autonomy = "L3"
-    domains: dict[str, Autonomy] = Field(default_factory=dict)
-    cartridges: dict[str, Autonomy] = Field(default_factory=dict)
-    types: dict[Pattern, Autonomy] = Field(default_factory=dict)
+    default: autonomy.Level = "L3"
+    domains: dict[str, autonomy.Level] = Field(default_factory=dict)
+    cartridges: dict[str, autonomy.Level] = Field(default_factory=dict)
+    types: dict[Pattern, autonomy.Level] = Field(default_factory=dict)
     window: Duration = autonomy.WINDOW
     expires: Duration = autonomy.EXPIRES
     after: CountOrNever = autonomy.AFTER

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventctl import archives, backtest, guardian, package, pipsource
-from eventctl.discovery import DOMAINS, MEMBERS, Found
-from eventctl.errors import Conflict, EventctlError, NotFound, Problem, UsageError
-from eventctl.installed import LIBRARY, PREFIX, found_of, pipeline_of, place_of, scope_of
+from eventctl.discovery import Found
+from eventctl.errors import Conflict, NotFound, Problem, UsageError
+from eventctl.installed import LIBRARY, PREFIX, pipeline_of, place_of, scope_of
 from eventctl.lifecycle import stored
 from eventctl.package import BadPackage, Package
 
@@ -121,7 +121,7 @@ class Ground:
         """The cartridge over what stands in the log. This runs its code, in a worker unless it is trusted."""
         return backtest.over(self.house, self.store, found, since=since, reopen=reopen)
 
-    def _guarded(self, place: str, id_: str) -> guardian.House:
+    def _guarded(self, place: str, id_: str) -> guardian.Premises:
         ids: dict[str, set[str]] = {}
         for found in self.scan.found:
             installed = found.path.startswith(PREFIX)
@@ -132,7 +132,7 @@ class Ground:
         slots = {slot: each.id for each in plan for slot in each.rights.annotates if each.id.rpartition("/")[2] != id_}
         own = self._domain(place)
         judged = own.file.guardian if own else None
-        return guardian.House(
+        return guardian.Premises(
             catalog=self._planned.catalog, ids=ids, slots=slots, calls=sorted(self.house.plugins.executors),
             judge=(judged.judge if judged else "") or guardian.RULES, imports=judged.imports if judged else (),
             cost_us=judged.cost if judged else None, guardians=self.house.plugins.guardians,
@@ -149,30 +149,12 @@ class Ground:
         return [problem for problem in problems if not problem.warning and problem not in known]
 
 
-def settled(row: InstalledRow, given: Package) -> Found:
-    """An installed version as it would be found."""
-    return found_of(given, row.place, row.runs)
-
-
-def folder_of(place: str) -> str:
-    """Where the files of a place stand, relative to the workspace."""
-    scope, owner = scope_of(place)
-    return {"library": "cartridges", "domain": f"{DOMAINS}/{owner}/cartridges", "personal": f"{MEMBERS}/{owner}/cartridges"}[
-        scope
-    ]
-
-
 def cost_of(report: backtest.Report) -> Cost | None:
     """What one event took, for the guardian; None where nothing ran. The slowest run stands in for the 95th percentile."""
     after = report.after
     if not after.runs:
         return None
     return guardian.Cost(after.total_ns / after.runs / 1e6, after.max_ns / 1e6)
-
-
-def refused(problems: list[Problem]) -> EventctlError:
-    """One error for what would be wrong."""
-    return BadPackage.listing(problems)
 
 
 def _key(found: Found) -> tuple[str, str, str]:

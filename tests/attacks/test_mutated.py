@@ -125,7 +125,9 @@ def test_any_code_that_is_let_in_is_judged(changed):
         found = package.of({**FILES, "cartridge.py": code})
     except BadPackage:
         return
-    verdict = guardian.judge(guardian.Case(package=found, place="library", origin="file:x"), guardian.House(catalog=Catalog()))
+    verdict = guardian.judge(
+        guardian.Case(package=found, place="library", origin="file:x"), guardian.Premises(catalog=Catalog())
+    )
     assert verdict.verdict in ("accept", "ask", "refuse")
     assert verdict.as_json()["verdict"] == verdict.verdict
 

@@ -166,7 +166,7 @@ def folders() -> Iterator[Attack]:
     yield Attack("place: one that climbs", "no domain|no place", laid(bad, "--domain", "../../../tmp"))
     yield Attack("place: a member who climbs", "no member|no place", laid(bad, "--member", "../ada"))
     yield Attack("place: another's types", "outside of domain.marketing", laid(lambda evil: folder(emits='["domain.customer-relations.helpdesk.ticket_triaged"]'), "--domain", "marketing"))  # fmt: skip
-    yield Attack("place: a member who emits", "a member's cartridge emits nothing", laid(lambda evil: folder(emits='["job.finished"]'), "--member", "ada"))  # fmt: skip
+    yield Attack("place: a member who emits", "outside of member.ada.**", laid(lambda evil: folder(emits='["job.finished"]'), "--member", "ada"))  # fmt: skip
     yield Attack("place: where a file stands", "a file has the id", laid(lambda evil: folder(id="deploy-tracker"), "--domain", "software-development"))  # fmt: skip
     yield Attack("place: a slot that is taken", "annotates here already", laid(lambda evil: folder(slot="deploy"), "--domain", "software-development"))  # fmt: skip
     block = '# /// cartridge\n# id = "{id}"\n# summary = "x"\n# consumes = ["job.*"]\n# ///\n'

@@ -93,27 +93,16 @@ def set_(
 
     if (level is None) != reset:
         raise UsageError("say a level or --reset", hint="eventctl autonomy set L2 --domain marketing")
-    if sum(map(bool, (type_, cartridge, domain, default_))) != 1:
+    named = {"types": type_, "cartridges": cartridge, "domains": domain}
+    said = [(table, name) for table, name in named.items() if name]
+    if len(said) + default_ != 1:
         raise UsageError("for what?", hint="say one of --type, --cartridge, --domain and --default")
     paths = session.paths()
     if domain:
         company.domain(paths, domain)
-    key = (
-        ("default",)
-        if default_
-        else ("types", type_)
-        if type_
-        else ("cartridges", cartridge)
-        if cartridge
-        else ("domains", domain)
-    )
+    key = ("autonomy", *(said[0] if said else ("default",)))
     done = company.change(
-        paths,
-        [(("autonomy", *key), level)],
-        verb=company.AUTONOMY,
-        principal=principal(session),
-        now=session.now(),
-        dry=dry_run,
+        paths, [(key, level)], verb=company.AUTONOMY, principal=principal(session), now=session.now(), dry=dry_run
     )
     found = _evidence(session, Scope(type_ or "", cartridge, domain))
     if as_json:
@@ -191,12 +180,11 @@ def _rows(matrix: Autonomy) -> list[Sequence[str]]:
 
 def _evidence(session: Session, scope: Scope) -> Evidence:
     from eventctl import settings
-    from eventctl.decisions import at_the_desk
     from eventctl.evidence import gather
 
     after = settings.load(session.paths().config, session.env)[0].autonomy.after
     with session.reading() as store:
-        return gather(store.views, scope, after=after, now=session.now(), desk=at_the_desk)
+        return gather(store.views, scope, after=after, now=session.now())
 
 
 def _sentences(found: Evidence, level: str | None) -> list[str]:

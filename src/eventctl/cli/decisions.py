@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,16 +15,18 @@ from eventctl.cli.render import Cell, Screen, count, document, json_text, listin
 from eventctl.cli.session import Lister, Session, json_option
 from eventctl.cli.shortid import decision, number
 from eventctl.cli.who import principal
-from eventctl.store import Keys, Operations
+from eventctl.store import DECISION_ENDS, Keys, Operations
 from eventctl.times import ago
 
 if TYPE_CHECKING:
     from eventctl.principal import Principal
     from eventctl.store import DecisionRow, Store
 
-STATES = (*machine.OPEN, "done", *machine.ENDS)
+STATES = (*machine.OPEN, *DECISION_ENDS)
 COLORS = {"held": "yellow", "window": "cyan", "failed": "red", "unknown": "red"}
 OUTPUT_LINES = 20
+ASKED = {"may call": "calls", "secrets": "secrets", "hosts": "hosts", "emits": "emits", "imports": "imports", "effects": "effects"}
+DIFFERENCE = {"new": "new", "wider": "wider", "no more": "gone"}
 
 
 @click.group(cls=Lister)
@@ -125,15 +127,17 @@ def approve(session: Session, /, given: tuple[str, ...], as_json: bool) -> None:
 
 @decisions.command(short_help="Turn down what is held.")
 @click.argument("given", metavar="ID...", nargs=-1, required=True, shell_complete=ids.HELD_DECISIONS)
+@click.option("--reason", "-m", "why", default="", metavar="TEXT", help="Why, for whoever asked.")
 @json_option
 @click.pass_obj
-def deny(session: Session, /, given: tuple[str, ...], as_json: bool) -> None:
-    """Turn decisions down that are held, or that wait out their window. Whoever asked hears so.
+def deny(session: Session, /, given: tuple[str, ...], why: str, as_json: bool) -> None:
+    """Turn decisions down that are held, or that wait out their window. Whoever asked hears so, and why.
 
     \b
     eventctl decisions deny d3
+    eventctl decisions deny d3 -m "not before Monday"
     """
-    _decide(session, "deny", given, as_json)
+    _decide(session, "deny", given, as_json, why=why)
 
 
 @decisions.command(short_help="Take back what acts, or has acted.")
@@ -149,22 +153,23 @@ def undo(session: Session, /, given: tuple[str, ...], as_json: bool) -> None:
     _decide(session, "undo", given, as_json)
 
 
-def _decide(session: Session, verb: str, given: tuple[str, ...], as_json: bool) -> None:
+def _decide(session: Session, verb: str, given: tuple[str, ...], as_json: bool, *, why: str = "") -> None:
     """Each by a durable move of its own, in order; what is mistyped is no reason to have decided those before it."""
     who = principal(session)
     done: list[machine.Decided] = []
     try:
         with client.short(session.paths()) as store:
             wanted = [decision(store.views, each).number for each in given]
-            done.extend(_one(store, verb, each, who, session.now()) for each in wanted)
+            done.extend(_one(store, verb, each, who, session.now(), why) for each in wanted)
     finally:
         _answer(session, done, as_json)
 
 
-def _one(store: Store, verb: str, wanted: int, who: Principal, now: int) -> machine.Decided:
-    if verb != "approve":
-        act: Callable[..., machine.Decided] = getattr(machine, verb)
-        return act(store, wanted, principal=who, now=now)
+def _one(store: Store, verb: str, wanted: int, who: Principal, now: int, why: str) -> machine.Decided:
+    if verb == "deny":
+        return machine.deny(store, wanted, principal=who, now=now, why=why)
+    if verb == "undo":
+        return machine.undo(store, wanted, principal=who, now=now)
 
     def at_once(row: DecisionRow) -> Operations:
         from eventctl import lifecycle
@@ -202,13 +207,18 @@ def _fields(
     screen: Screen, row: DecisionRow, body: Mapping[str, Any], approvals: int, about: str
 ) -> Iterator[tuple[str, object]]:
     yield "state", _state(screen, row)
-    yield "who asks", f"{body.get('by', '')}, {screen.ago(row.asked_at)}"
+    yield "who asks", f"{_person(body.get('by', ''))}, {screen.ago(row.asked_at)}"
     yield "because of", f"e{row.seq} {about}".strip() if row.seq else ""
     yield "level", f"{body.get('level', '')}  ({body.get('why', '')})"
     yield "approved", f"{count(approvals, 'time')} by a person, of this kind: {row.kind}"
-    yield "who decides", f"{machine.whose(row)}, or an admin"
+    yield "who decides", "an admin" if machine.at_the_desk(row) else f"{machine.whose(row)}, or an admin"
     if row.decided_at is not None:
-        yield "decided", f"by {row.decided_by or 'nobody: autonomy let it act'}, {screen.ago(row.decided_at)}"
+        yield "decided", f"by {_person(row.decided_by) or 'nobody: autonomy let it act'}, {screen.ago(row.decided_at)}"
+
+
+def _person(principal: str) -> str:
+    """A principal as people say it: whoever sits at the command line by their name alone."""
+    return principal.removeprefix("cli:")
 
 
 def _state(screen: Screen, row: DecisionRow) -> str:
@@ -224,9 +234,27 @@ def _state(screen: Screen, row: DecisionRow) -> str:
 
 def _deeds(row: DecisionRow, body: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """What exactly is done, and what takes it back."""
-    yield "What is done", deed(row.name, body.get("args") or {})
+    args = body.get("args") or {}
+    yield "What is done", _change(args) if machine.at_the_desk(row) and args.get("id") else deed(row.name, args)
     if body.get("undo"):
         yield "What takes it back", deed(*body["undo"])
+
+
+def _change(args: Mapping[str, Any]) -> list[str]:
+    """A change of the workspace's cartridges as people read it before they say yes: what `install` showed to whoever asked."""
+    before, after, judged = args.get("before") or {}, args.get("after") or {}, args.get("guardian") or {}
+    asked, diff = judged.get("permissions") or {}, judged.get("diff") or {}
+    there = f"{before['version']} ({before['digest'][7:19]})" if before else "nothing"
+    pairs = [("place", args.get("place")), ("from", args.get("from")), ("there now", there)]
+    pairs += [(label, ", ".join(asked.get(key, ()))) for label, key in ASKED.items()]
+    pairs += [(label, ", ".join(diff.get(key, ()))) for label, key in DIFFERENCE.items()]
+    pairs += [("runs", after.get("runs")), ("origin", args.get("origin")), ("digest", args.get("digest"))]
+    if report := args.get("backtest"):
+        pairs.append(("backtest", f"{report['records']:,} records: {json_text(report['counts'])}"))
+    widest = max(len(label) for label, _ in pairs)
+    lines = [f"{label.ljust(widest)}  {value}" for label, value in pairs if value]
+    lines += [f"guardian  {judged['verdict']}"] if judged else []
+    return [*lines, *(f"  {each['severity']}: {each['sentence']}" for each in judged.get("reasons", ()))]
 
 
 def deed(name: str, args: Mapping[str, Any]) -> list[str]:

@@ -133,9 +133,8 @@ def _installed(session: Session, ground: Ground, left: Found, to: str) -> tuple[
 
 def _files(session: Session, ground: Ground, left: Found, to: str) -> tuple[Proposal, Found, Finish]:
     from eventctl import archives, carrying, discovery, lifecycle, package
-    from eventctl.installed import scope_of
+    from eventctl.installed import folder_of, scope_of
     from eventctl.manifest import MANIFEST
-    from eventctl.staging import folder_of
 
     root = ground.house.paths.root
     at = root / left.path.removesuffix(f"/{MANIFEST}")
@@ -207,8 +206,8 @@ def _tried(session: Session, ground: Ground, proposal: Proposal, found: Found, s
 def _finished(session: Session, ground: Ground, given: str, to: str, agreed: Agreed) -> None:
     """It stands there already: what an earlier attempt left behind is put away, and that is all."""
     from eventctl import carrying
+    from eventctl.installed import folder_of
     from eventctl.manifest import MANIFEST
-    from eventctl.staging import folder_of
 
     root, id_ = ground.house.paths.root, given
     for found in ground.scan.found:

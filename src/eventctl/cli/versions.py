@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventctl.cli.render import Cell, Screen, listing, local, utc
-from eventctl.installed import PREFIX, unit_path
+from eventctl.installed import unit_path
 from eventctl.lifecycle import short
 
 if TYPE_CHECKING:
@@ -63,8 +63,3 @@ def show(screen: Screen, rows: Sequence[InstalledRow], *, as_json: bool) -> None
             for row in ordered
         ],
     )  # fmt: skip
-
-
-def is_installed(path: str) -> bool:
-    """Whether a unit's path names what was installed."""
-    return path.startswith(PREFIX)

@@ -118,11 +118,6 @@ class Sightings:
             self._out.states.append(StateRow(*key, orjson.dumps(self._shelves[key])))
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "list": (list,), "object": (dict,),
-}  # fmt: skip
-
-
 def unlike(entry: EventType) -> Unlike | None:
     """The check of a type's payload, made once per type; None where nothing is declared.
 
