@@ -100,6 +100,14 @@ def test_what_cannot_be_done_says_so(kiosk, words, code, said):
     assert said in kiosk("inbox", "act", *words, code=code).stderr
 
 
+def test_a_program_of_an_agent_is_not_another_agent(kiosk):
+    """Levels stand by the name of an agent: one that takes another's takes its levels too."""
+    for words in (("--agent", "trusted", "inbox", "list"), ("inbox", "act", "n1", "restart", "--agent", "trusted")):
+        found = kiosk(*words, EVENTCTL_AGENT="bot", code=5)
+        assert "bot does not speak for trusted" in found.stderr
+    assert "n1" in kiosk("inbox", "list", "--agent", "bot", EVENTCTL_AGENT="bot").stdout
+
+
 def test_the_claim_of_an_agent_fences_what_it_left_behind(kiosk):
     token = json.loads(kiosk("inbox", "claim", "n1", "--agent", "bot", "--json").stdout)["items"][0]["token"]
     kiosk("inbox", "release", "n1", "--agent", "bot")

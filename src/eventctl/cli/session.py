@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eventctl.errors import NotPermitted
 from eventctl.times import now_us
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ def remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None and not value.strip():
         raise click.BadParameter("a name is not empty", ctx, param)
+    speaker = ctx.ensure_object(Session).env.get("EVENTCTL_AGENT")
+    if param.name == "agent" and value and speaker and value != speaker:
+        raise NotPermitted(f"{speaker} does not speak for {value}", hint="EVENTCTL_AGENT says which agent this is")
     remember(ctx, param, value)
 
 
