@@ -19,6 +19,7 @@ from functools import partial
 
 from eventctl.advance import Advanced, Tally, Wait, failure_text, in_halves, standing, undisturbed
 from eventctl.catalog import Catalog
+from eventctl.dag import leaves
 from eventctl.dag.apart import PATIENCE_S, Patience, Thinking
 from eventctl.dag.batch import AGAIN, Batch
 from eventctl.dag.case import Notes
@@ -136,7 +137,9 @@ class DagPipeline:
 
     def _opened(self, store: Store, cursor: CursorRow) -> OpenEvents:
         if self._open is None:
-            self._open = OpenEvents(store.exceptions_of(self.name, OPEN_STATES), passed=cursor.pos)
+            rows = store.exceptions_of(self.name, OPEN_STATES)
+            lanes = leaves.standing(store, self._plan, rows) if self._plan.leaves else None
+            self._open = OpenEvents(rows, passed=cursor.pos, lanes=lanes)
         return self._open
 
     def _answered(self, store: Store, waiting: OpenEvents, limit: int) -> list[ExceptionRow]:

@@ -20,6 +20,9 @@ from eventctl.patterns import Trie
 ROUTES_MAX = 4_096
 """Types whose route is at hand. The shipped catalog has about a hundred; 4,096 take under 1 MB."""
 
+MEMBERS = "members"
+"""The pipeline of all members. What one of their cartridges does is no business of the others."""
+
 ENTITY = ("entity",)
 """What state belongs to unless a manifest says otherwise."""
 
@@ -73,7 +76,7 @@ NOWHERE = Route()
 class Plan:
     """The cartridges of one pipeline in their order. Never changes; a reload makes another one.
 
-    `fallible` is whether there are rules whose errors count.
+    `fallible` is whether there are rules whose errors count, `leaves` whether each of them meets an event as if it were alone.
     """
 
     def __init__(self, pipeline: str, cartridges: Sequence[Cartridge], graph: Graph, *, routes_max: int = ROUTES_MAX) -> None:
@@ -81,6 +84,7 @@ class Plan:
         self.graph = graph
         self._rank = {name: (level, at) for level, names in enumerate(graph.levels) for at, name in enumerate(names)}
         self._by_id = {cartridge.id: cartridge for cartridge in cartridges if cartridge.id in self._rank}
+        self.leaves = pipeline == MEMBERS and not any(graph.before.values())
         self.fallible = any(cartridge.on_error == "suspend" for cartridge in self._by_id.values())
         self._trie: Trie[str] = Trie()
         for cartridge in self._by_id.values():

@@ -12,7 +12,7 @@ import orjson
 
 from eventctl import decisions
 from eventctl.advance import Tally
-from eventctl.dag import effects, faults
+from eventctl.dag import effects, faults, leaves
 from eventctl.dag.case import Case, Notes, timer_case, timer_owner
 from eventctl.dag.gate import proposal_call
 from eventctl.dag.open_events import OpenEvents
@@ -27,6 +27,7 @@ from eventctl.store import ExceptionRow, FeedRow, Keys, LogRow, Operations, Stor
 AGAIN = "again"
 """Why an item is here that is no position: its event is open and can go on."""
 
+LEFT_OPEN = ("waiting", "retry", "behind")
 EVENTS = ("accept", "release")
 REASON_MAX = 1_000
 
@@ -140,7 +141,8 @@ class Batch:
     def _first(self, case: Case) -> None:
         record = case.record
         self.behind_us = max(0, self._now - record.at)
-        blocker = self._open.blocker(record.entity) if case.route.ordered else None
+        alone = self._runs.plan.leaves
+        blocker = self._open.blocker(record.entity) if case.route.ordered and not alone else None
         if blocker is None:
             self._run(case, known=False)
             return
@@ -154,16 +156,17 @@ class Batch:
         record = self._overlay.record(item.seq)
         about = self._about(item)
         row = self._open.get(about) if about is not None else None
-        if record is not None and row is not None and row.state == "waiting":
+        if record is not None and row is not None and (row.state == "waiting" or self._runs.plan.leaves):
             self._overlay.answered(record)
             self._rerun(row)
         self._tally.count("applied")
 
     def _go_on(self, seq: int) -> None:
         row = self._open.get(seq)
-        if row is None or (row.state == "behind" and self._open.blocker(row.entity) != seq):
+        if row is None:
             return
-        self._rerun(row)
+        if self._runs.plan.leaves or row.state != "behind" or self._open.blocker(row.entity) == seq:
+            self._rerun(row)
 
     def _rerun(self, row: ExceptionRow) -> None:
         notes = Notes.read(self._overlay.state(self._name, _place(row.seq)))
@@ -174,7 +177,7 @@ class Batch:
             self._tally.move("waiting", "dead")
             self._end(row._replace(state="dead", reason="its record is not in the log any more", due=None))
             return
-        self._run(self._case(record, row.pos, notes), known=True)
+        self._run(self._case(record, row.pos, notes), known=True, struck=row.state == "struck")
 
     def _case(self, record: LogRow, pos: int, notes: Notes) -> Case:
         plan = self._runs.plan
@@ -183,15 +186,22 @@ class Batch:
         cartridge = plan.get(timer_owner(record, self._name))
         return timer_case(record, plan.alone(cartridge) if cartridge else NOWHERE, pos, notes)
 
-    def _run(self, case: Case, *, known: bool) -> None:
+    def _run(self, case: Case, *, known: bool, struck: bool = False) -> None:
         """Run an event and put it where it belongs now. `known` says that it was left open before, and is counted as waiting."""
-        dead_before = set(case.notes.dead)
-        result = self._runs.run(case, self._overlay, self._now)
+        dead_before, alone = set(case.notes.dead), self._runs.plan.leaves
+        if alone:
+            choice = leaves.choose(case, self._open, self._overlay, self._now)
+            if known and not struck and choice.nothing_new(case.notes):
+                return
+            result = leaves.settle(case, choice, self._runs.each(case, choice.run, self._overlay, self._now))
+        else:
+            result = self._runs.run(case, self._overlay, self._now)
+        stays = result.state in LEFT_OPEN
         if known:
             self._tally.move("waiting", result.state)
         else:
             self._tally.count(result.state)
-        if result.state not in ("waiting", "retry"):
+        if alone or not stays:
             self._blame(case, result)
         self._strike(case, result)
         self._switch_off(result)
@@ -200,7 +210,9 @@ class Batch:
                 self._ask(owed)
             else:
                 self._out.outbox.append(owed)
-        if result.state in ("waiting", "retry"):
+        if alone or not stays:
+            self._keep(case, result)
+        if stays:
             self._leave_open(self._open_row(case, result), case.notes)
         else:
             self._finish(case, result, known)
@@ -220,13 +232,15 @@ class Batch:
             self._name, case.record.seq, result.state, case.pos, result.cartridge, reason, attempts, None, case.record.entity
         )
 
-    def _finish(self, case: Case, result: Result, known: bool) -> None:
+    def _keep(self, case: Case, result: Result) -> None:
         for kept in result.kept:
             effects.write(case, kept, self._overlay, self._out, self._now)
             rights = kept.cartridge.rights
             for deal in kept.outcome.proposed:
                 self._ask(self._runs.gate.wish(proposal_call(deal, rights, case.record.seq), deal, rights, case.record))
-        effects.passed_over(self._name, case, result, self._overlay)
+        effects.passed_over(self._name, case, result, self._overlay, leaves=self._runs.plan.leaves)
+
+    def _finish(self, case: Case, result: Result, known: bool) -> None:
         seq, notes = case.record.seq, case.notes
         if result.state == "applied":
             self._open.remove(seq)
@@ -234,9 +248,12 @@ class Batch:
                 self._rows[seq] = None
         else:
             self._end(self._row(case, result))
-        if known:
-            again = notes.round and result.state == "dead"
-            self._overlay.set_state(self._name, _place(seq), {"round": notes.round} if again else {})
+        if self._runs.plan.leaves:
+            remembered = leaves.remembered(notes, result.state)
+        else:
+            remembered = {"round": notes.round} if notes.round and result.state == "dead" else {}
+        if known or remembered:
+            self._overlay.set_state(self._name, _place(seq), remembered)
         self._recovered(case.record, [name for name in notes.failed if name not in notes.dead])
 
     def _ask(self, wish: Wish) -> None:
@@ -252,7 +269,7 @@ class Batch:
         overlay.decide(asked.decisions[0])
 
     def _leave_open(self, row: ExceptionRow, notes: Notes) -> None:
-        self._open.put(row)
+        self._open.put(row, leaves.lanes(row.entity, notes) if self._runs.plan.leaves else None)
         self._rows[row.seq] = row
         self._overlay.set_state(self._name, _place(row.seq), notes.kept())
 
@@ -313,6 +330,8 @@ class Batch:
         if record is None or row is None or row.state != DECIDES.get(record.type):
             return
         if record.type.endswith(".discard"):
+            if self._discarded_for_some(row, f"discarded by {record.principal}: {row.reason}"[:REASON_MAX]):
+                return
             self._tally.move(row.state, "dropped")
             self._end(row._replace(state="dropped", reason=f"discarded by {record.principal}: {row.reason}"[:REASON_MAX]))
             self._overlay.set_state(self._name, _place(row.seq), {})
@@ -324,9 +343,24 @@ class Batch:
         reason = f"{record.type} by {record.principal}"
         self._leave_open(row._replace(state="retry", due=self._now, reason=reason, entity=None), self._brought_back(row))
 
+    def _discarded_for_some(self, row: ExceptionRow, reason: str) -> bool:
+        """Whether an event that is given up for some leaves is still held or dead for others; then that is what it is now."""
+        if not self._runs.plan.leaves:
+            return False
+        notes = Notes.read(self._overlay.state(self._name, _place(row.seq)))
+        result = leaves.discarded(row, notes, reason)
+        if result.state == "dropped":
+            return False
+        self._tally.move(row.state, result.state)
+        self._end(row._replace(state=result.state, cartridge=result.cartridge, reason=result.reason[:REASON_MAX]))
+        self._overlay.set_state(self._name, _place(row.seq), leaves.remembered(notes, result.state))
+        return True
+
     def _brought_back(self, row: ExceptionRow) -> Notes:
         """What a second chance runs: who failed or held the event, whoever comes after them, and what was never reached."""
         before = Notes.read(self._overlay.state(self._name, _place(row.seq)))
+        if self._runs.plan.leaves:
+            return leaves.brought_back(row, before)
         names, held = row.cartridge.split(","), row.state == "quarantined"
         record = self._overlay.record(row.seq)
         if record is None or not row.cartridge:
@@ -352,9 +386,12 @@ class Batch:
         """Say of whom no dead letter is left."""
         if not names:
             return
-        rows: dict[int, ExceptionRow | None] = {row.seq: row for row in self._store.exceptions_of(self._name, ("dead",))}
-        rows |= self._rows
-        left = {name for row in rows.values() if row and row.state == "dead" for name in row.cartridge.split(",")}
+        alone = self._runs.plan.leaves
+        known = self._store.exceptions_of(self._name, leaves.SOME_DEAD if alone else ("dead",))
+        rows = [row for row in ({row.seq: row for row in known} | self._rows).values() if row is not None]
+        left = {name for row in rows if row.state == "dead" for name in row.cartridge.split(",")}
+        if alone:
+            left |= leaves.given_up(self._name, rows, self._overlay)
         for name in names:
             if name not in left:
                 self._out.records += effects.recovered(self._name, about, name, self._now)

@@ -30,6 +30,9 @@ class Notes:
     by cartridge, version and number, `waits` those without an answer. `only` limits a run to these cartridges (the others
     are done), `released` are let past their own quarantine, `failed` were dead before a person had this tried again. `round`
     counts such retries: each makes failed calls anew.
+
+    Where all are leaves (`dag.leaves`), `left` are those that are not done, each with the reason: who raised has a time in `due`
+    (microseconds), who waits its calls in `asked`, anybody else is behind an earlier event. `ended` is who dropped or held it, and why.
     """
 
     attempts: dict[str, int] = field(default_factory=dict)
@@ -40,6 +43,10 @@ class Notes:
     released: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     round: int = 0
+    left: dict[str, str] | None = None
+    due: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, list[str]] = field(default_factory=dict)
+    ended: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> Notes:
@@ -48,8 +55,7 @@ class Notes:
 
     def kept(self) -> dict[str, Any]:
         """What is worth keeping, as JSON; empty when nothing is."""
-        names = ("attempts", "dead", "calls", "waits", "only", "released", "failed", "round")
-        values = {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in values.items() if value or (name == "only" and value is not None)}
 
 

@@ -39,11 +39,13 @@ def write(case: Case, kept: Kept, overlay: Overlay, operations: Operations, now:
         operations.records.append(to_record(event, principal=f"cartridge:{owner}", at=now, caused_by=case.record.seq))
 
 
-def passed_over(pipeline: str, case: Case, result: Result, overlay: Overlay) -> None:
-    """Say beside the event who did not run for it, where no dead letter says so."""
-    skipped = result.unanswered | (result.skipped if result.state != "dead" else {})
+def passed_over(pipeline: str, case: Case, result: Result, overlay: Overlay, *, leaves: bool = False) -> None:
+    """Say beside the event who did not run for it, where no dead letter says so; of `leaves`, beside what is said already."""
+    skipped = result.unanswered | (result.skipped if leaves or result.state != "dead" else {})
     if skipped:
-        overlay.annotate(case.record.seq, f"skipped:{pipeline}", orjson.dumps(skipped))
+        slot = f"skipped:{pipeline}"
+        said = orjson.loads(overlay.annotations(case.record.seq).get(slot, b"{}")) if leaves else {}
+        overlay.annotate(case.record.seq, slot, orjson.dumps(said | skipped))
 
 
 def news(pipeline: str, case: Case, result: Result, given_up: dict[str, str], now: int) -> Iterator[Record]:

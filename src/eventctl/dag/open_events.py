@@ -6,29 +6,38 @@ and not committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Mapping
 
 from eventctl.store import ExceptionRow
+
+Lanes = Mapping[str, bool]
+"""Where an event stands, and whether it is only behind others there: it goes on by itself when it is the first."""
 
 WAITING_MAX = 10_000
 """Events that one pipeline may leave open. Past that it takes nothing new until some are done."""
 
 
 class OpenEvents:
-    """Rows by seq, and for each entity its ordered ones in stream order: the first is what the others are behind."""
+    """Rows by seq, and for each lane its events in stream order: the first is what the others are behind.
 
-    def __init__(self, rows: Iterable[ExceptionRow] = (), *, passed: int = 0) -> None:
+    There is a lane for each entity. Where each cartridge keeps an order of its own, there is one for each entity and cartridge: `lanes`
+    says by seq which, as `put` does.
+    """
+
+    def __init__(
+        self, rows: Iterable[ExceptionRow] = (), *, passed: int = 0, lanes: Mapping[int, Lanes] | None = None
+    ) -> None:
         self._rows: dict[int, ExceptionRow] = {}
         self._struck: dict[int, ExceptionRow] = {}
-        self._queues: dict[str, dict[int, None]] = {}
+        self._queues: dict[str, dict[int, bool]] = {}
+        self._lanes: dict[int, Lanes] = {}
         self._free: dict[str, None] = {}
         self.retries = 0
         for row in rows:
             if row.state == "struck" and row.pos > passed:
                 self._struck[row.seq] = row
             else:
-                self.put(row)
+                self.put(row, None if lanes is None else lanes.get(row.seq, {}))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -46,20 +55,25 @@ class OpenEvents:
         """The strike against an event that the cursor has not passed yet."""
         return self._struck.get(seq)
 
-    def blocker(self, entity: str | None) -> int | None:
-        """The first open event of an entity; later ones are behind it."""
-        return next(iter(self._queues.get(entity, ())), None) if entity is not None else None
+    def blocker(self, lane: str | None) -> int | None:
+        """The first open event of a lane; later ones are behind it."""
+        return next(iter(self._queues.get(lane, ())), None) if lane is not None else None
 
-    def put(self, row: ExceptionRow) -> None:
-        """An event is open, in this state. An ordered one has an `entity` and keeps its place in that entity's queue."""
+    def put(self, row: ExceptionRow, lanes: Lanes | None = None) -> None:
+        """An event is open, in this state. It keeps its place in its lanes: that of its entity, which an ordered one has, or these."""
         before = self._rows.get(row.seq)
         self.retries += (row.state == "retry") - (before is not None and before.state == "retry")
         self._rows[row.seq] = row
-        if before is not None and before.entity is not None and before.entity != row.entity:
-            self._leave(before.entity, row.seq)
-        if row.entity is not None:
-            self._queues.setdefault(row.entity, {})[row.seq] = None
-            self._see(row.entity)
+        if lanes is None:
+            lanes = {} if row.entity is None else {row.entity: row.state == "behind"}
+        left = self._lanes.pop(row.seq, {})
+        if lanes:
+            self._lanes[row.seq] = lanes
+        for lane in left:
+            if lane not in lanes:
+                self._leave(lane, row.seq)
+        for lane, behind in lanes.items():
+            self._stand(lane, row, behind=behind)
 
     def remove(self, seq: int) -> None:
         """An event is finished."""
@@ -67,8 +81,8 @@ class OpenEvents:
         if before is None:
             return
         self.retries -= before.state == "retry"
-        if before.entity is not None:
-            self._leave(before.entity, seq)
+        for lane in self._lanes.pop(seq, {}):
+            self._leave(lane, seq)
 
     def struck(self) -> list[ExceptionRow]:
         """Struck events that the cursor has passed: they are run again without the cartridge that was struck."""
@@ -76,31 +90,39 @@ class OpenEvents:
 
     def ready(self, limit: int) -> list[ExceptionRow]:
         """Events that are behind nobody any more, each followed by those behind it; at most `limit`."""
-        found: list[ExceptionRow] = []
-        for entity in self._free:
-            for seq in islice(self._queues[entity], limit - len(found)):
-                if self._rows[seq].state != "behind":
+        found: dict[int, ExceptionRow] = {}
+        for lane in self._free:
+            for seq, behind in self._queues[lane].items():
+                if not behind or len(found) >= limit:
                     break
-                found.append(self._rows[seq])
+                found[seq] = self._rows[seq]
             if len(found) >= limit:
                 break
-        return found
+        return list(found.values())
 
     def waiting(self) -> list[ExceptionRow]:
         """Events that wait for an answer."""
         return [row for row in self._rows.values() if row.state == "waiting"]
 
-    def _leave(self, entity: str, seq: int) -> None:
-        queue = self._queues[entity]
+    def _stand(self, lane: str, row: ExceptionRow, *, behind: bool) -> None:
+        queue = self._queues.setdefault(lane, {})
+        late = row.seq not in queue and bool(queue) and self._rows[next(reversed(queue))].pos > row.pos
+        queue[row.seq] = behind
+        if late:
+            self._queues[lane] = dict(sorted(queue.items(), key=lambda entry: self._rows[entry[0]].pos))
+        self._see(lane)
+
+    def _leave(self, lane: str, seq: int) -> None:
+        queue = self._queues[lane]
         queue.pop(seq, None)
         if not queue:
-            del self._queues[entity]
-        self._see(entity)
+            del self._queues[lane]
+        self._see(lane)
 
-    def _see(self, entity: str) -> None:
-        """Keep the entities whose first event is behind nobody and could run."""
-        first = self.blocker(entity)
-        if first is not None and self._rows[first].state == "behind":
-            self._free[entity] = None
+    def _see(self, lane: str) -> None:
+        """Keep the lanes whose first event is behind nobody and could run."""
+        first = next(iter(self._queues.get(lane, {}).items()), None)
+        if first is not None and first[1]:
+            self._free[lane] = None
         else:
-            self._free.pop(entity, None)
+            self._free.pop(lane, None)

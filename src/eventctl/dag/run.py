@@ -169,10 +169,21 @@ class Runs:
         """Run an event from its top. Updates `case.notes`; raises what is the platform's own fault, and `Thinking` with nothing done."""
         self._counted.clear()
         result = self._run(case, overlay, now)
-        if case.record.type != INVOKED:
-            for cartridge, ended in self._counted:
-                self._count(cartridge, ended, case.record, now)
+        self._book(case, now)
         return result
+
+    def each(self, case: Case, chosen: list[Cartridge], overlay: Overlay, now: int) -> dict[str, Result]:
+        """Run these as if each were alone with the event, and give what became of each. Otherwise like `run`."""
+        self._counted.clear()
+        results: dict[str, Result] = {}
+        for turn in self._turns(case, chosen, partial(self._reads, case, overlay, {}, now)):
+            result = results[turn.cartridge.id] = Result()
+            self._failures([turn], case, result, now)
+            self._calls([turn], case, result)
+            if result.state not in ("retry", "waiting"):
+                self._judge([turn], case, result)
+        self._book(case, now)
+        return results
 
     def _run(self, case: Case, overlay: Overlay, now: int) -> Result:
         result, notes = Result(), case.notes
@@ -277,6 +288,11 @@ class Runs:
             ended, kept = self._remembered(case, ended, kept, reads)
         self._counted.append((cartridge, ended))
         return Turn(cartridge, ended, kept, reads.owed)
+
+    def _book(self, case: Case, now: int) -> None:
+        if case.record.type != INVOKED:
+            for cartridge, ended in self._counted:
+                self._count(cartridge, ended, case.record, now)
 
     def _count(self, cartridge: Cartridge, ended: Ended, record: LogRow, now: int) -> None:
         counted = self._invocations.get(cartridge.id)
