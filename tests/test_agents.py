@@ -289,7 +289,7 @@ def test_a_runner_that_is_older_than_an_agents_time_says_so(desk: Desk) -> None:
     executor = desk.executor()
     desk.agents["claude"] = Agent((sys.executable, "-c", ""), 2 * MINUTE)
     answer = executor.execute(Request("c" * 32, "agent", {"agent": "claude"}, 1, executor.deadline_s, desk.seq))
-    assert "the runner was started before claude had its time of 2m: start it anew" == answer.error
+    assert "the runner was started before claude had its time of 2m: start `eventctl run` anew" == answer.error
     assert 180.0 == desk.executor().deadline_s
 
 

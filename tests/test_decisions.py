@@ -112,6 +112,8 @@ def test_what_was_done_can_be_taken_back_within_its_window_by_its_own_undo() -> 
     assert ["make", "rollback"] == orjson.loads(out.outbox[0].body)["args"]["argv"]
     assert "c1" == decisions.call_of(out.outbox[0]) != out.outbox[0].id
     assert "undone" == decisions.answered(out.decisions[0], Answer(True, {"exit": 0}), NOW + 3).decisions[0].state
+    with pytest.raises(Conflict, match="and can be taken back until"):
+        decisions.approved(done, "cli:ada", NOW + 2)
     with pytest.raises(Conflict, match="its time to be taken back is over"):
         decisions.undone(done, "cli:ada", NOW + 11 * MINUTE)
 

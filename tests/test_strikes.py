@@ -70,7 +70,7 @@ def test_another_place_or_a_quiet_end_begins_the_row_anew() -> None:
 
 
 def test_the_line_to_look_at_is_the_newest_of_foreign_code() -> None:
-    assert "/home/ada/events/company/domains/ops/cartridges/spins.py:12 in process" == culprit(dump())
+    assert "/home/ada/events/company/domains/ops/cartridges/spins.py:12 in process()" == culprit(dump())
 
 
 def test_a_dump_of_our_own_code_names_its_newest_frame(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def told(store: MemoryStore) -> list[str]:
 
 def test_a_strike_is_one_exception_one_count_and_one_event(store: MemoryStore) -> None:
     sentence = book(store, SPINS, "hung for more than 5 s", dump(), NOW)
-    hung = "spins hung for more than 5 s at /home/ada/events/company/domains/ops/cartridges/spins.py:12 in process"
+    hung = "spins hung for more than 5 s at /home/ada/events/company/domains/ops/cartridges/spins.py:12 in process()"
     assert f"{hung}; it runs in a worker from now on" == sentence
     (struck,) = store.exceptions_of("domain:ops", ("struck",))
     assert (3, 3, "spins") == (struck.seq, struck.pos, struck.cartridge)

@@ -234,7 +234,7 @@ def test_a_hang_is_a_dead_letter_with_its_line_and_a_strike_in_the_same_commit()
         assert time.monotonic() - began < LIMIT_S + 1.0
         row = world.exception(seq)
         assert ("dead", "bad", 1) == (row.state, row.cartridge, row.attempts)
-        assert "hung for more than 1.5 s at /nowhere/bad.py:3 in process" == row.reason
+        assert "hung for more than 1.5 s at /nowhere/bad.py:3 in process()" == row.reason
         assert 2 == world.annotations(seq)["counts"]
         assert ["system.cartridge.struck"] == news(world)
         assert 1 == strikes(world)
@@ -282,7 +282,7 @@ LIES = {
     "an ask that there is not": 'CHANNEL.say({"ask": ["open", "/etc/passwd"]}); time.sleep(99)',
     "an ask of another shape": 'CHANNEL.say({"ask": {"state": 1}}); time.sleep(99)',
     "a call that is no text": 'CHANNEL.say({"ask": ["call", "ask", "[1]"]}); time.sleep(99)',
-    "a question within a question": 'CHANNEL.say({"ask": ["state", "a"]}); CHANNEL.say({"ask": ["state", "b"]})',
+    "a question within a question": 'raw(2 * b'\\0\\0\\0\\x15{"ask":["state","a"]}')',
     "an end after the end": "end(); end()",
     "a question after the end": 'end(); CHANNEL.say({"ask": ["state", "a"]})',
     "a greeting again": 'CHANNEL.say({"loaded": True})',

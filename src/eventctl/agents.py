@@ -113,7 +113,7 @@ class AgentExecutor:
         if agent.timeout / SECOND > request.deadline_s:
             return Answer(
                 False,
-                error=f"the runner was started before {name} had its time of {format_duration(agent.timeout)}: start it anew",
+                error=f"the runner was started before {name} had its time of {format_duration(agent.timeout)}: start `eventctl run` anew",
             )
         with self._writing() as store:
             number = request.args.get("notification") or _notification_of(store, request.seq)

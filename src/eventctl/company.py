@@ -152,7 +152,7 @@ def add_domain(paths: Paths, name: str, *, summary: str, principal: Principal, n
     made = Change((*DOMAINS.split("/"), name), None, summary or "a domain")
     with client.short(paths) as store:
         seq = _tell(store, CHANGE, f"{DOMAINS}/{name}/domain.toml", [made], principal, now)
-        folder.mkdir(parents=True)
+        (folder / "cartridges").mkdir(parents=True)
         for file, text in beginning.domain_files(name).items():
             tomledit.replace(folder / file, text)
         if summary:

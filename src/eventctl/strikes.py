@@ -74,7 +74,7 @@ def culprit(crash: str) -> str:
     ours = (sys.base_prefix, sys.prefix, "<frozen", __file__.rpartition("/")[0])
     foreign = [frame for frame in frames if not frame["file"].startswith(ours)]
     chosen = (foreign or frames)[:1]
-    return f"{chosen[0]['file']}:{chosen[0]['line']} in {chosen[0]['name']}" if chosen else ""
+    return f"{chosen[0]['file']}:{chosen[0]['line']} in {chosen[0]['name']}()" if chosen else ""
 
 
 def book(store: Store, crumb: Crumb, why: str, crash: str, now: int) -> str:

@@ -77,16 +77,17 @@ def _said(child: LogRow, row: DecisionRow, when: Callable[[int], str]) -> list[s
 
 
 def _state(row: DecisionRow, body: dict[str, Any], now: int) -> str:
-    by = row.decided_by or "nobody"
+    by = row.decided_by.removeprefix("cli:") or "nobody"
     at = ago(row.decided_at or row.asked_at, now)
     until = ago(row.due, now) if row.due is not None else ""
     approved = f"{by} approved it, and it" if row.approved else "It"
     error = str(body.get("error") or "")
+    why = error.removeprefix(f"denied by {row.decided_by}")
     return {
         "held": f"It waits for a person, and is denied {until} without one", "window": f"It acts by itself {until}",
-        "approved": f"{approved} is on its way", "done": f"{approved} was done" + (f"; it can be taken back until {until}" if until else ""),
+        "approved": f"{approved} is on its way", "done": f"{approved} was done" + (f"; the time to take it back ends {until}" if until else ""),
         "undoing": f"It was done, and is being taken back by {by}", "undone": f"{by} took it back {at}",
-        "denied": f"{by} denied it {at}", "expired": f"It expired {at}: nobody approved it",
+        "denied": f"{by} denied it {at}{why}", "expired": f"It expired {at}: nobody approved it",
         "failed": f"{approved} failed: {error}", "unknown": f"{approved} was cut off, and may have taken place or not",
     }[row.state]  # fmt: skip
 

@@ -33,6 +33,7 @@ CHANGES = [
 def firm(face):
     """A workspace with the domain shop, the admin ada and the member bob, who decides for shop."""
     face("domain", "add", "shop", "--summary", "What is sold.")
+    assert (face.root / "company/domains/shop/cartridges").is_dir()
     face("member", "add", "bob", "--domain", "shop")
     return face
 

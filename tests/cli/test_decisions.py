@@ -136,6 +136,12 @@ def test_a_decision_that_is_not_there_is_not_found_and_nothing_before_it_is_deci
     assert "held" == states(asked)["d1"]
 
 
+def test_a_no_says_why_to_whoever_asked(asked):
+    asked("decisions", "deny", "d1", "-m", "not before Monday")
+    assert "denied by cli:ada: not before Monday" in asked("decisions", "show", "d1").stdout
+    assert "ada denied it now: not before Monday" in asked("why", "d1").stdout
+
+
 def test_why_tells_of_it_by_the_event_and_by_itself(asked):
     asked("decisions", "approve", "d1")
     asked("run", "--until-idle")
@@ -144,7 +150,7 @@ def test_why_tells_of_it_by_the_event_and_by_itself(asked):
     assert ("done", "eventctl.toml: autonomy.default") == (told["decisions"][0]["state"], told["decisions"][0]["why"])
     shown = asked("why", "d1").stdout
     assert "L1 holds it for a person (eventctl.toml: autonomy.default)." in shown
-    assert "cli:ada approved it, and it was done" in shown
+    assert "\n    ada approved it, and it was done" in shown
     assert "ada approved d1" in shown
     assert (
         "The rule domain:ops/rollback matched: [propose] asked for d1: Roll api back." in asked("why", f"e{one['seq']}").stdout

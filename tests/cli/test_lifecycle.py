@@ -216,7 +216,12 @@ def test_what_a_member_asks_for_an_admin_approves(shop: Face) -> None:
     )
     assert asked["held"]
     assert [] == said(shop)
-    shop("--as", "bob", "decisions", "approve", f"d{asked['decision']}", code=5)
+    refused = shop("--as", "bob", "decisions", "approve", f"d{asked['decision']}", code=5)
+    assert "an admin may" in refused.stderr
+    shown = shop("decisions", "show", f"d{asked['decision']}").stdout
+    assert "who decides  an admin" in shown
+    assert "\n  new        annotate sum\n" in shown
+    assert "{" not in shown
     shop("decisions", "approve", f"d{asked['decision']}")
     assert ["1.0.0"] == said(shop)
     assert "install till 1.0.0" in shop("decisions", "list", "--all").stdout
@@ -230,6 +235,14 @@ def test_what_an_admin_denies_never_comes_in(shop: Face) -> None:
     shop("run", "--until-idle")
     assert [] == listed(shop, "--versions")
     assert "ok" in shop("verify").output
+
+
+def test_what_was_removed_is_not_in_the_way_of_what_stands_elsewhere(shop: Face) -> None:
+    for place in (("--domain", "shop"), ("--member", "bob")):
+        shop("cartridge", "install", str(source(shop)), *place, "--yes")
+        if place[0] == "--domain":
+            shop("cartridge", "remove", "till", "--yes")
+    assert "installed:member:bob/till" in shop("cartridge", "show", "till").stdout
 
 
 # --- promotion -------------------------------------------------------------------------------------------------------------------

@@ -39,6 +39,12 @@ def test_one_below_the_threshold_is_nothing_and_one_more_is_exactly_one_burst():
     assert [{"event_type": "shop.build.passed", "count": 10, "window_start": iso(START)}] == payloads(world.events(BURST))
 
 
+def test_a_persons_ten_reloads_are_no_burst():
+    world = World()
+    burst(world, 20, start=START, type="system.reload.done")
+    assert [] == world.events(BURST)
+
+
 def test_a_burst_that_goes_on_is_told_once_and_again_only_after_a_calm_bucket():
     world = World()
     world.now += 60 * MINUTE

@@ -234,6 +234,7 @@ def _card(looked: Looked, given: str) -> Card:
     """The one cartridge that an id or a path names; what is switched off counts too."""
     from eventctl import manifest
     from eventctl.cli.cartridgecard import Card, places_of
+    from eventctl.installed import unit_path
     from eventctl.suggest import did_you_mean
 
     standing = {found.path: (found.manifest, f"{found.scope} {found.owner}".strip()) for found in looked.found}
@@ -246,6 +247,11 @@ def _card(looked: Looked, given: str) -> Card:
         raise NotFound(
             f"there is no cartridge {given!r}", hint=hint or "`eventctl cartridge list` shows all; `check` names mistakes"
         )
+    if len(chosen) > 1:
+        removed = {unit_path(row.place, row.id) for row in looked.rows} - {
+            unit_path(row.place, row.id) for row in looked.rows if row.active
+        }
+        chosen = [path for path in chosen if path not in removed] or chosen
     if len(chosen) > 1:
         raise UsageError(f"{given!r} is {len(chosen)} cartridges", hint=f"say which: {', '.join(chosen)}")
     path = chosen[0]

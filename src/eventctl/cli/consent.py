@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,7 +118,7 @@ def refuse(proposal: Proposal, problems: list[Problem]) -> None:
 def agree(question: str, given: Agreed, *, words: str = "") -> None:
     """Ask a person. Raises `UsageError` where there is none to ask, `Abort` on a no."""
     if words:
-        click.echo(words, err=True)
+        click.echo(textwrap.fill(words, shutil.get_terminal_size().columns), err=True)
     if given.yes:
         return
     if not at_a_terminal():

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 STATES = (*machine.OPEN, *DECISION_ENDS)
 COLORS = {"held": "yellow", "window": "cyan", "failed": "red", "unknown": "red"}
 OUTPUT_LINES = 20
-ASKED = {"may call": "calls", "secrets": "secrets", "hosts": "hosts", "emits": "emits", "imports": "imports", "effects": "effects"}
+ASKED = {
+    "may call": "calls",
+    "secrets": "secrets",
+    "hosts": "hosts",
+    "emits": "emits",
+    "imports": "imports",
+    "effects": "effects",
+}
 DIFFERENCE = {"new": "new", "wider": "wider", "no more": "gone"}
 
 

@@ -105,7 +105,9 @@ def add(session: Session, /, name: str, summary: str, as_json: bool) -> None:
         raise UsageError(str(wrong)) from None
     changing.answer(session, done, as_json)
     if not as_json:
-        Screen(session).say(f"next: declare what happens there in company/domains/{name}/event_types.toml")
+        Screen(session).say(
+            f"next: say what happens there in company/domains/{name}/event_types.toml, and put cartridges beside it"
+        )
 
 
 def _read(session: Session) -> tuple[Scan, Settings]:

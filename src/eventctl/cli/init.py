@@ -113,13 +113,18 @@ def _recorded(session: Session) -> starter.Told:
     return told
 
 
+def _all(names: list[str]) -> str:
+    """`ada`, `ada and bob`, `ada, bob and carl`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def _settings(made: starter.Made) -> str:
     if not made.new_workspace:
         return "; ".join(made.settings) or "kept as it is"
     admins = [person.name for person in made.members if person.role == "admin"]
     others = [person.name for person in made.members if person.role != "admin"]
-    said = f"settings; {admins[0]} is the admin" if len(admins) == 1 else f"settings; {', '.join(admins)} are admins"
-    return f"{said}, {', '.join(others)} {'is a member' if len(others) == 1 else 'are members'}" if others else said
+    said = f"settings; {admins[0]} is the admin" if len(admins) == 1 else f"settings; {_all(admins)} are admins"
+    return f"{said}, {_all(others)} {'is a member' if len(others) == 1 else 'are members'}" if others else said
 
 
 def _show(screen: Screen, made: starter.Made) -> None:

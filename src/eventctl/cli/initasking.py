@@ -133,7 +133,7 @@ def _named(text: str) -> str:
 def _domain(text: str, shipped: Mapping[str, str]) -> str:
     """A domain's name; one that looks like a slip of a shipped one's is asked about."""
     name = beginning.read_domain(text)
-    close = [] if name in shipped else get_close_matches(name, shipped, n=1, cutoff=0.8)
+    close = [] if name in shipped else get_close_matches(name, shipped, n=1, cutoff=0.75)
     if close:
         raise ValueError(f"did you mean {close[0]}? {name!r} would be a new domain, and looks like a slip of the pen")
     return name

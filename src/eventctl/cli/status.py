@@ -8,7 +8,7 @@ import click
 
 from eventctl import client
 from eventctl.cli import forms
-from eventctl.cli.render import Cell, Screen, document
+from eventctl.cli.render import Cell, Screen, count, document
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.cli.unfinished import Unfinished, unfinished
 from eventctl.store import CursorRow
@@ -177,7 +177,7 @@ def _runner(runner: dict[str, Any] | None) -> str:
         return "none"
     since = format_duration(int(float(runner.get("seconds", 0)) * SECOND))
     parts = [f"{runner.get('state')} for {since} (pid {runner.get('pid')})"]
-    parts += [f"{runner[name]} {name}" for name in ("restarts", "strikes") if runner.get(name)]
+    parts += [count(runner[f"{name}s"], name) for name in ("restart", "strike") if runner.get(f"{name}s")]
     return ", ".join(parts)
 
 

@@ -184,7 +184,8 @@ class CorrelationRun:
             if bucket < 0 or item.hops or item.repeat_of is not None:
                 continue
             self._counted = True
-            if reached(item.type, bucket):
+            routine = item.entry.reserved and not item.entry.failure  # ten reloads are somebody at work
+            if not routine and reached(item.type, bucket):
                 self._derive(item, bucket, 0, BURST, {"event_type": item.type, "count": self._thresholds.burst})
             if item.entry.failure:
                 self._failed(item, bucket)
