@@ -272,6 +272,8 @@ async def process(event, context):
 """
 LIES = {
     "another run's number": 'CHANNEL.say({"end": number() + 1, "how": "returned", "value": "event"})',
+    "ten thousand and one names": 'end(asked={"states": [[str(n), "1"] for n in range(10_001)]})',
+    "asks without end": 'while True: CHANNEL.talk({"ask": ["state", "a"]})',
     "a number that is a bool": 'CHANNEL.say({"end": True, "how": "returned", "value": "event"})',
     "a frame that is too large": r'raw(b"\xff\xff\xff\xff")',
     "a frame nested too deep": r'body = b"{\"log\":" + b"[" * 40 + b"]" * 40 + b"}"; raw(len(body).to_bytes(4, "big") + body)',
@@ -282,7 +284,7 @@ LIES = {
     "an ask that there is not": 'CHANNEL.say({"ask": ["open", "/etc/passwd"]}); time.sleep(99)',
     "an ask of another shape": 'CHANNEL.say({"ask": {"state": 1}}); time.sleep(99)',
     "a call that is no text": 'CHANNEL.say({"ask": ["call", "ask", "[1]"]}); time.sleep(99)',
-    "a question within a question": 'raw(2 * b'\\0\\0\\0\\x15{"ask":["state","a"]}')',
+    "a question within a question": r"""raw(2 * b'\0\0\0\x15{"ask":["state","a"]}')""",
     "an end after the end": "end(); end()",
     "a question after the end": 'end(); CHANNEL.say({"ask": ["state", "a"]})',
     "a greeting again": 'CHANNEL.say({"loaded": True})',
@@ -324,7 +326,8 @@ def test_a_worker_that_does_not_keep_to_it_fails_its_cartridge_and_nobody_else(l
         world = world_of(made, FINDS.replace("BEHAVE", LIES[lie]))
         first = world.send()
         world.settle()
-        if ("after the end" in lie or "fork" in lie) and not strikes(world):  # it came too late to be heard with the end: the next run pays
+        late = "after the end" in lie or "fork" in lie
+        if late and not strikes(world):  # it came too late to be heard with the end: the next run pays
             world.send()
             world.settle()
         dead = world.exception(first) or world.exception(first + 1)
@@ -333,6 +336,23 @@ def test_a_worker_that_does_not_keep_to_it_fails_its_cartridge_and_nobody_else(l
         assert 1 == world.annotations(first)["counts"]
         assert [] == world.made(OUT)
         assert {"counts"} == set(world.annotations(first))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("for n in range(10_001): context.state.set(str(n), n)", "10,001 names"),
+        ("while True: await context.state.get('a')", "awaited 1,000 things"),
+    ],
+)
+def test_an_honest_worker_that_wants_too_much_has_made_a_mistake_and_is_no_liar(text, said):
+    with workers() as made:
+        world = world_of(made, f"async def process(event, context):\n    {text}\n    return event\n")
+        seq = world.send()
+        world.settle()
+        assert said in world.exception(seq).reason
+        assert "retry" == world.exception(seq).state
+        assert 0 == strikes(world)
 
 
 def test_an_honest_worker_is_not_taken_for_a_liar():

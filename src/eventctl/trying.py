@@ -161,11 +161,12 @@ class _Trial(Rehearsal):
 
     def _person(self) -> bool:
         """Decide what is held, as it was said; whether anything was."""
+        verbs: Mapping[str, Callable[..., deciding.Decided]] = {"approve": deciding.approve, "deny": deciding.deny}
         who, moved = Principal("cli", "test", ROLES["admin"]), False
         for row in self.store.views.decisions(("held",), limit=1_000):
             verb = self._decide.get(orjson.loads(row.body)["action"])
             if verb is not None:
-                {"approve": deciding.approve, "deny": deciding.deny}[verb](self.store, row.number, principal=who, now=self.now)
+                verbs[verb](self.store, row.number, principal=who, now=self.now)
                 moved = True
         return moved
 

@@ -298,7 +298,7 @@ def test_a_cartridge_is_shown_with_its_settings_and_where_it_runs(shop, snapshot
     domain.write_text("[settings.order-counter]\nloud = true\n")
     snapshot(shop("cartridge", "show", given).stdout)
     card = answer(shop, "cartridge", "show", given)
-    assert [{"pipeline": "domain:shop", "level": 0, "settings": {"loud": True}}] == card["runs"]
+    assert [{"pipeline": "domain:shop", "level": 0, "settings": {"loud": True}, "tier": "in-process"}] == card["runs"]
     assert ("active", 0, "domain shop") == (card["state"], card["strikes"], card["of"])
 
 

@@ -25,7 +25,12 @@ def service() -> None:
 @click.option("--replace", is_flag=True, help="Write it anew though it has been edited.")
 @click.pass_obj
 def install(session: Session, *, printed: bool, replace: bool) -> None:
-    """Write a service for this workspace, start it, and have it started again after a reboot. Safe to run again."""
+    """Write a service for this workspace, start it, and have it started again after a reboot. Safe to run again.
+
+    \b
+    eventctl service install
+    eventctl service install --print
+    """
     from eventctl import service as services
 
     paths = session.paths()
@@ -46,7 +51,11 @@ def install(session: Session, *, printed: bool, replace: bool) -> None:
 @json_option
 @click.pass_obj
 def status(session: Session, *, as_json: bool) -> None:
-    """Say whether it is installed and runs. Ends with 3 when it is not installed, with 1 when it does not run."""
+    """Say whether it is installed and runs. Ends with 3 when it is not installed, with 1 when it does not run.
+
+    \b
+    eventctl service status
+    """
     from eventctl import service as services
 
     here, job = services.manager(session.env), services.job(session.paths(), session.env)
@@ -68,7 +77,11 @@ def status(session: Session, *, as_json: bool) -> None:
 @service.command()
 @click.pass_obj
 def remove(session: Session) -> None:
-    """Stop it and take away what `install` wrote. The workspace stays as it is."""
+    """Stop it and take away what `install` wrote. The workspace stays as it is.
+
+    \b
+    eventctl service remove
+    """
     from eventctl import service as services
 
     require(principal(session), "operate")
