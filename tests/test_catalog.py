@@ -117,7 +117,10 @@ def test_every_mistake_of_every_part_is_reported_at_once():
     ("spec", "said"),
     [
         ({"summary": 5}, "should be text, not 5"),
-        ({"level": "busines"}, "a level is infrastructure, operational, workflow, business, or 0 to 3, not 'busines': did you mean 'business'?"),
+        (
+            {"level": "busines"},
+            "a level is infrastructure, operational, workflow, business, or 0 to 3, not 'busines': did you mean 'business'?",
+        ),
         ({"level": True}, "a level is infrastructure, operational, workflow, business, or 0 to 3, not 'True'"),
         ({"window": 3}, "a duration is text like '10s', '5m', '2h' or '7d', not '3'"),
         ({"actionable": "yes"}, "should be true or false, not 'yes'"),

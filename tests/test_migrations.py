@@ -84,9 +84,7 @@ def test_opening_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
 
 def test_every_table_says_who_writes_it_and_how_it_gives_disk_back(path: Path) -> None:
     db = sqlite3.connect(path)
-    tables = db.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '*sqlite_*'"
-    ).fetchall()
+    tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '*sqlite_*'").fetchall()
     db.close()
     assert len(tables) > 10
     assert [] == [name for name, sql in tables if "Writer" not in sql]

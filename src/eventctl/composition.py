@@ -306,11 +306,18 @@ class _Composing:
     def _emits(self, place: _Place, found: Found, pattern: str) -> tuple[str, str] | None:
         """Why a cartridge may not say that it emits this, and what to do; None when it may."""
         if found.scope == "personal" and not pattern.startswith(theirs := f"member.{found.owner}."):
-            return f"{pattern!r} is outside of {theirs}**", f"a member's cartridge emits types of personal/{found.owner}/event_types.toml"
+            return (
+                f"{pattern!r} is outside of {theirs}**",
+                f"a member's cartridge emits types of personal/{found.owner}/event_types.toml",
+            )
         own = f"domain.{place.domain}."
         if found.scope == "domain" and not pattern.startswith(own):
             return f"{pattern!r} is outside of {own}**", "a domain emits its own types; others subscribe to them"
-        if found.scope == "library" and pattern.startswith(("domain.", "member.", "*")) and not (place.domain and pattern.startswith(own)):
+        if (
+            found.scope == "library"
+            and pattern.startswith(("domain.", "member.", "*"))
+            and not (place.domain and pattern.startswith(own))
+        ):
             whose = "a member's" if pattern.startswith("member.") else "a domain's"
             return f"{pattern!r} may be {whose} type, and this is no cartridge of theirs", "emit types of its own"
         types = self._catalog.types() if "*" in pattern else [pattern] if self._catalog.declared(pattern) else []

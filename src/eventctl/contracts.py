@@ -71,7 +71,13 @@ class Context(Protocol):
         """
 
     async def decide(
-        self, action: str, call: str, args: Mapping[str, Any], *, summary: str, undo: tuple[str, Mapping[str, Any]] | None = None
+        self,
+        action: str,
+        call: str,
+        args: Mapping[str, Any],
+        *,
+        summary: str,
+        undo: tuple[str, Mapping[str, Any]] | None = None,
     ) -> Decision:
         """Do something that autonomy decides about: at once, with a time to take it back, or when a person has said yes.
 
@@ -80,7 +86,13 @@ class Context(Protocol):
         """
 
     def propose(
-        self, action: str, call: str, args: Mapping[str, Any], *, summary: str, undo: tuple[str, Mapping[str, Any]] | None = None
+        self,
+        action: str,
+        call: str,
+        args: Mapping[str, Any],
+        *,
+        summary: str,
+        undo: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """The same without waiting for how it ends."""
 
