@@ -40,6 +40,11 @@ EMITS_MAX = 100
 CALLS_MAX = 100
 """What one run may emit, and how often it may call. A cartridge that needs more is a loop that nobody meant."""
 
+ASKS_MAX = 1_000
+NAMES_MAX = 10_000
+"""What one run in a worker may await, and how many names it may set of state, annotations and timers each: the runner goes through all
+of it each time that it looks after the run."""
+
 EMIT = "emit"
 """The executor that makes an event: its cartridge needs the right to emit that, and no other."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from eventctl.context import CartridgeContext, Deal, Rights
+from eventctl.context import ASKS_MAX, NAMES_MAX, CartridgeContext, Deal, Rights
 from eventctl.contracts import CallFailed, Decision
 from eventctl.event import Event
 from eventctl.modules import Code, LoadFailed, Modules
@@ -115,6 +115,7 @@ class Inside:
         self._catalog = LazyCatalog(hello["types"], hello["catalog"])
         self._code = Code((Path(hello["path"]),), hello["hash"], text=hello["text"].encode())
         self._process: Any = None
+        self._asks = 0
 
     def load(self) -> None:
         """Load the code. Raises LoadFailed."""
@@ -131,11 +132,15 @@ class Inside:
         )
         context = WorkerContext(record, self._rights, self._catalog, self._settings)
         place = Place(self._rights.pipeline, self._rights.cartridge, record.seq)
+        self._asks = 0
         ended = drive(self._process, (event, context), lambda ask: self._answer(ask, context), place, NoCrumb())
         context.close()
         return _told(ended, event, context)
 
     def _answer(self, ask: Ask, context: WorkerContext) -> Any:
+        self._asks += 1
+        if self._asks > ASKS_MAX:
+            raise Mistake(f"it awaited {ASKS_MAX:,} things for one event, which is what a worker may")
         reply = self._talk({"ask": _asked(ask)})
         if "parks" in reply:
             context.close()
@@ -166,7 +171,10 @@ def _told(ended: Ended, event: Event, context: WorkerContext) -> dict[str, Any]:
             error = Mistake(f"what it wants done cannot be JSON: {wrong}")
         else:
             size = len(orjson.dumps(told["asked"]))
-            if size > OUTCOME_MAX:
+            many = max(len(told["asked"].get(name, ())) for name in ("annotations", "states", "timers"))
+            if many > NAMES_MAX:
+                error = Mistake(f"it sets {many:,} names for one event; in a worker {NAMES_MAX:,} are allowed")
+            elif size > OUTCOME_MAX:
                 error = Mistake(f"what it wants done has {size:,} bytes; in a worker {OUTCOME_MAX:,} are allowed")
     if error is not None:
         hopeless = context.outcome.hopeless

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from eventctl.advance import Wait
+from eventctl.context import ASKS_MAX
 from eventctl.dag.apart import Answer, Finished, Hostile, Job
 from eventctl.plan import Cartridge
 from eventctl.store import LogRow
@@ -28,7 +29,6 @@ STARTS_MAX = 3
 ABORT_S = 0.1
 """How long a worker that is late may take to write down where it is."""
 
-ASKS_MAX = 10_000
 BYTES_MAX = 4 << 20
 """What one run may log, in all."""
 

@@ -13,16 +13,13 @@ from typing import Any
 
 import orjson
 
-from eventctl.context import CALLS_MAX, EMITS_MAX, SUMMARY_MAX, CartridgeContext
+from eventctl.context import CALLS_MAX, EMITS_MAX, NAMES_MAX, SUMMARY_MAX, CartridgeContext
 from eventctl.contracts import CallFailed
 from eventctl.dag.apart import Finished, Hostile
 from eventctl.dag.reads import Reads
 from eventctl.event import Event
 from eventctl.modules import LoadFailed
 from eventctl.trampoline import PARK, Ask, Ended, Mistake, RaisedElsewhere, Struck
-
-NAMES_MAX = 10_000
-"""Names that one run may set, of state, annotations and timers each."""
 
 
 def answering(context: CartridgeContext, reads: Reads) -> Callable[[Any], bytes]:
