@@ -6,6 +6,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eventctl.announce import announce
 from eventctl.store import Keys, Record
 from eventctl.system.correlation import (
     BURST,
@@ -41,7 +42,10 @@ def test_one_below_the_threshold_is_nothing_and_one_more_is_exactly_one_burst():
 
 def test_a_persons_ten_reloads_are_no_burst():
     world = World()
-    burst(world, 20, start=START, type="system.reload.done")
+    told = [announce("system.reload.done", {}, now=START + i * SECOND, by="runner", entity="reload") for i in range(20)]
+    world.store.append(told)
+    world.now += MINUTE
+    world.run()
     assert [] == world.events(BURST)
 
 
