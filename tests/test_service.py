@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from eventctl import starter, units
+from eventctl import servicefile, starter
 from eventctl.errors import Conflict, EventctlError, NotFound, Unavailable, UsageError
 from eventctl.service import Launchd, Manager, Said, Systemd, ask, install, job, manager, remove
-from eventctl.units import Job, judged, launchd_agent, systemd_unit
+from eventctl.servicefile import Job, judged, launchd_agent, systemd_unit
 from eventctl.workspace import Paths, running
 
 JOB = Job(Path("/home/ada/my work"), "/opt/venv/bin/python3", "/usr/bin:/bin", Path("/home/ada"))
@@ -283,4 +283,4 @@ def test_a_program_that_is_not_there_is_an_answer_and_no_traceback() -> None:
 def test_codes_that_another_start_would_only_repeat_are_those_of_the_errors() -> None:
     from eventctl.errors import Misconfigured
 
-    assert units.NO_RESTART == (Unavailable.exit_code, Misconfigured.exit_code)
+    assert servicefile.NO_RESTART == (Unavailable.exit_code, Misconfigured.exit_code)

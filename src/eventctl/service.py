@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from eventctl import units, workspace
+from eventctl import servicefile, workspace
 from eventctl.errors import Conflict, EventctlError, NotFound, Unavailable
-from eventctl.units import Job
+from eventctl.servicefile import Job
 from eventctl.workspace import Paths
 
 ASK_S = 60
@@ -131,7 +131,7 @@ def remove(here: Manager, wanted: Job) -> None:
 
 
 def _ours(file: Path, text: str, *, replace: bool) -> None:
-    found = units.judged(text) if text else "ours"
+    found = servicefile.judged(text) if text else "ours"
     if found == "foreign":
         raise Conflict("somebody else wrote this file", where=str(file), hint="move it away")
     if found == "edited" and not replace:
@@ -150,7 +150,7 @@ class Systemd:
     ask: Ask
 
     def text(self, job: Job) -> str:
-        return units.systemd_unit(job)
+        return servicefile.systemd_unit(job)
 
     def file(self, job: Job) -> Path:
         config = self.env.get("XDG_CONFIG_HOME")
@@ -209,7 +209,7 @@ class Launchd:
     ask: Ask
 
     def text(self, job: Job) -> str:
-        return units.launchd_agent(job)
+        return servicefile.launchd_agent(job)
 
     def file(self, job: Job) -> Path:
         return job.home / "Library" / "LaunchAgents" / f"{job.name}.plist"
