@@ -143,7 +143,7 @@ def test_its_end_ends_its_children_too_and_nobody_waits_for_them(desk: Desk, tmp
         f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {child!r}]); open('child', 'w').write(str(child.pid))"
     )
     assert answer.ok
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 45
     assert gone(int((tmp_path / "child").read_text()))
 
 

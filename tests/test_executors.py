@@ -75,7 +75,7 @@ def test_a_timeout_that_is_longer_than_there_is_time_is_refused() -> None:
 def test_the_deadline_ends_the_whole_family() -> None:
     began = time.monotonic()
     answer = run(deadline_s=0.4, argv=["sh", "-c", "echo started; sleep 60 & sleep 60"])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert (False, False) == (answer.ok, answer.again)
     assert "stopped after 0.4 s" in answer.error
     assert "started" in answer.error
@@ -84,7 +84,7 @@ def test_the_deadline_ends_the_whole_family() -> None:
 def test_a_child_that_keeps_the_pipe_open_does_not_outlive_the_deadline() -> None:
     began = time.monotonic()
     answer = run(deadline_s=0.4, argv=["sh", "-c", "sleep 60 & exit 0"])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert answer.ok
 
 

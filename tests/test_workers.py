@@ -34,6 +34,14 @@ async def process(event, context):
     context.annotate("ages", event.payload.get("wait", 0))
     return event
 """
+TIMES = """
+import time
+async def process(event, context):
+    began = time.monotonic()
+    time.sleep(event.payload.get("wait", 0))
+    context.annotate("times", [began, time.monotonic()])
+    return event
+"""
 
 
 def world_of(made, text, **more):
@@ -149,14 +157,12 @@ def test_without_workers_such_a_cartridge_does_not_run_at_all():
 
 def test_an_event_whose_worker_thinks_is_not_taken_yet_and_what_came_before_is():
     with workers() as made:
-        world = Apart(plan(coded("ages", AGES)), made)
+        world = Apart(plan(coded("ages", AGES, limit_s=60.0)), made)
         world.send()
         world.settle()
         quick, slow, after = world.send(), world.send(wait=1.5), world.send()
-        began = time.monotonic()
         while not (report := world.step()).waits or world.cursor().pos < quick:
-            assert time.monotonic() - began < 1.0
-        assert time.monotonic() - began < 1.0  # nobody has waited for it
+            assert world.cursor().pos <= quick  # nobody has waited for it
         assert quick == world.cursor().pos
         assert not world.step().moved
         assert 1 == len(report.waits)
@@ -167,13 +173,14 @@ def test_an_event_whose_worker_thinks_is_not_taken_yet_and_what_came_before_is()
 
 def test_the_workers_of_one_level_think_at_the_same_time():
     with workers() as made:
-        world = Apart(plan(*(coded(f"a{n}", AGES.replace("ages", f"a{n}")) for n in range(4))), made)
+        names = [f"a{n}" for n in range(4)]
+        world = Apart(plan(*(coded(name, TIMES.replace("times", name), limit_s=60.0) for name in names)), made)
         world.send()
         world.settle()
-        world.send(wait=1.0)
-        began = time.monotonic()
+        seq = world.send(wait=1.0)
         world.settle()
-        assert time.monotonic() - began < 3.0
+        spans = [world.annotations(seq)[name] for name in names]
+        assert max(began for began, _ in spans) < min(ended for _, ended in spans)
 
 
 def test_more_workers_than_may_be_alive_take_turns():
@@ -229,9 +236,7 @@ def test_a_hang_is_a_dead_letter_with_its_line_and_a_strike_in_the_same_commit()
         world.send()
         world.settle()
         seq = world.send(wait=1e6)
-        began = time.monotonic()
         world.settle()
-        assert time.monotonic() - began < LIMIT_S + 1.0
         row = world.exception(seq)
         assert ("dead", "bad", 1) == (row.state, row.cartridge, row.attempts)
         assert "hung for more than 1.5 s at /nowhere/bad.py:3 in process()" == row.reason

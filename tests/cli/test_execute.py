@@ -77,8 +77,8 @@ def test_output_that_is_no_text_is_passed_on_whole_and_recorded_as_text(face):
 
 def test_a_process_that_is_left_behind_is_not_waited_for(face):
     began = time.monotonic()
-    assert 0 == run(face, "--", "sh", "-c", "sleep 20 & echo done").returncode
-    assert time.monotonic() - began < 15
+    assert 0 == run(face, "--", "sh", "-c", "sleep 60 & echo done").returncode
+    assert time.monotonic() - began < 45
 
 
 def test_a_signal_is_passed_on_and_the_record_still_made(face):
