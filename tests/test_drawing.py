@@ -62,7 +62,9 @@ def test_without_counts_none_are_mentioned() -> None:
 
 
 def test_the_picture_in_mermaid(plain: Picture, counted: Picture) -> None:
-    assert 'flowchart LR\n  subgraph p["shop"]\n    c0["a"]\n    c1["b"]\n  end\n  c0 --> c1' == as_mermaid(plain)
+    one = 'flowchart LR\n  subgraph p["shop"]\n    c0["a"]\n    c1["b"]\n  end\n  c0 --> c1'
+    assert one == as_mermaid(plain)
+    assert one + '\n  subgraph p1["shop"]\n    c2["a"]\n    c3["b"]\n  end\n  c2 --> c3' == as_mermaid(plain, plain)
     assert 'c0["a<br/>1,204 runs<br/>2 errors<br/>p95 0.499 ms"]' in as_mermaid(counted)
     assert 'o0("c<br/>switched off")' in as_mermaid(counted)
 

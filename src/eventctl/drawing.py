@@ -82,15 +82,18 @@ def as_text(picture: Picture) -> str:
     return "\n".join(lines)
 
 
-def as_mermaid(picture: Picture) -> str:
-    """A Mermaid flowchart."""
-    names = [name for level in picture.graph.levels for name in level]
-    keys = {name: f"c{n}" for n, name in enumerate(names)}
-    lines = ["flowchart LR", f"  subgraph p[{_label([picture.pipeline])}]"]
-    lines += [f"    {key}[{_label([name, *picture.words(name)])}]" for name, key in keys.items()]
-    lines += [f"    o{n}({_label([name, 'switched off'])})" for n, (name, _) in enumerate(picture.off)]
-    lines.append("  end")
-    lines += [f"  {keys[earlier]} --> {keys[later]}" for earlier, later in _edges(picture.graph)]
+def as_mermaid(*pictures: Picture) -> str:
+    """One Mermaid flowchart, a box for each pipeline."""
+    lines, drawn_already, off_already = ["flowchart LR"], 0, 0
+    for number, picture in enumerate(pictures):
+        names = [name for level in picture.graph.levels for name in level]
+        keys = {name: f"c{n}" for n, name in enumerate(names, drawn_already)}
+        lines.append(f"  subgraph p{number or ''}[{_label([picture.pipeline])}]")
+        lines += [f"    {key}[{_label([name, *picture.words(name)])}]" for name, key in keys.items()]
+        lines += [f"    o{n}({_label([name, 'switched off'])})" for n, (name, _) in enumerate(picture.off, off_already)]
+        lines.append("  end")
+        lines += [f"  {keys[earlier]} --> {keys[later]}" for earlier, later in _edges(picture.graph)]
+        drawn_already, off_already = drawn_already + len(names), off_already + len(picture.off)
     return "\n".join(lines)
 
 

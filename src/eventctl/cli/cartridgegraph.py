@@ -45,9 +45,12 @@ def graph(session: Session, /, pipeline: str | None, form: str, counts: bool) ->
     if form == "json":
         listing([drawing.as_json(picture) for picture in chosen])
         return
-    draw = {"text": drawing.as_text, "mermaid": drawing.as_mermaid, "dot": drawing.as_dot}[form]
-    for picture in chosen:
-        click.echo(safe_text(draw(picture), newline=True))
+    if form == "mermaid":
+        drawings = [drawing.as_mermaid(*chosen)] if chosen else []
+    else:
+        drawings = [drawing.as_text(picture) if form == "text" else drawing.as_dot(picture) for picture in chosen]
+    for drawn in drawings:
+        click.echo(safe_text(drawn, newline=True))
     if not chosen:
         Screen(session).say("No pipeline has cartridges.")
 
