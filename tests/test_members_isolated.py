@@ -198,7 +198,8 @@ def notify(event: Any, context: Any) -> None:
 
 async def count(event: Any, context: Any, where: dict[str, House]) -> Any:
     if event.entity is not None:
-        context.state.set("seen", [*await context.state.get("seen", []), event.id])
+        seen = [*await context.state.get("seen", []), event.id]
+        context.state.set("seen", seen if context.settings["ordered"] else sorted(seen))
     context.annotate(context.settings["name"].partition("/")[2], [event.id, sorted(await context.annotations())])
     notify(event, context)
     return event
@@ -273,7 +274,14 @@ class Town:
             return lambda event, context: KINDS[kind](event, context, where)
 
         cartridges = [
-            leaf(name, process(kind), ordered=ordered, on_error=on_error, settings={"name": name}, consumes=["shop.**"])
+            leaf(
+                name,
+                process(kind),
+                ordered=ordered,
+                on_error=on_error,
+                settings={"name": name, "ordered": ordered},
+                consumes=["shop.**"],
+            )
             for name, kind, ordered, on_error in made
         ]
         where["here"] = House(plan(*cartridges, pipeline=MEMBERS), store)

@@ -7,6 +7,7 @@ counted before is moved from its old bucket to its new one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
@@ -330,31 +331,22 @@ class Batch:
         if record is None or row is None or row.state != DECIDES.get(record.type):
             return
         if record.type.endswith(".discard"):
-            if self._discarded_for_some(row, f"discarded by {record.principal}: {row.reason}"[:REASON_MAX]):
-                return
-            self._tally.move(row.state, "dropped")
-            self._end(row._replace(state="dropped", reason=f"discarded by {record.principal}: {row.reason}"[:REASON_MAX]))
-            self._overlay.set_state(self._name, _place(row.seq), {})
-            about = self._overlay.record(row.seq)
-            if row.state == "dead" and about is not None:
-                self._recovered(about, row.cartridge.split(","))
+            self._discard(row, f"discarded by {record.principal}")
             return
         self._tally.move(row.state, "retry")
         reason = f"{record.type} by {record.principal}"
         self._leave_open(row._replace(state="retry", due=self._now, reason=reason, entity=None), self._brought_back(row))
 
-    def _discarded_for_some(self, row: ExceptionRow, reason: str) -> bool:
-        """Whether an event that is given up for some leaves is still held or dead for others; then that is what it is now."""
-        if not self._runs.plan.leaves:
-            return False
-        notes = Notes.read(self._overlay.state(self._name, _place(row.seq)))
-        result = leaves.discarded(row, notes, reason)
-        if result.state == "dropped":
-            return False
-        self._tally.move(row.state, result.state)
-        self._end(row._replace(state=result.state, cartridge=result.cartridge, reason=result.reason[:REASON_MAX]))
-        self._overlay.set_state(self._name, _place(row.seq), leaves.remembered(notes, result.state))
-        return True
+    def _discard(self, row: ExceptionRow, by: str) -> None:
+        left, remembered = row._replace(state="dropped", reason=f"{by}: {row.reason}"), dict[str, Any]()
+        if self._runs.plan.leaves:  # it may be held or dead for others still
+            left, remembered = leaves.discarded(row, Notes.read(self._overlay.state(self._name, _place(row.seq))), by)
+        self._tally.move(row.state, left.state)
+        self._end(left._replace(reason=left.reason[:REASON_MAX]))
+        self._overlay.set_state(self._name, _place(row.seq), remembered)
+        about = self._overlay.record(row.seq)
+        if row.state == "dead" and about is not None:
+            self._recovered(about, row.cartridge.split(","))
 
     def _brought_back(self, row: ExceptionRow) -> Notes:
         """What a second chance runs: who failed or held the event, whoever comes after them, and what was never reached."""

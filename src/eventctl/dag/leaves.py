@@ -110,31 +110,37 @@ def ended(notes: Notes, whole: Result) -> None:
 
 
 def remembered(notes: Notes, state: str) -> dict[str, Any]:
-    """What of an ended event is kept for a person's decision about it: what became of those that it will not run."""
+    """What of an ended event is kept for a person's decision about it: what became of all, where it is not the same for all."""
     if state not in ("quarantined", "dead"):
         return {}
-    ends = {name: end for name, end in notes.ended.items() if end[0] == "dropped"}
-    return Notes(dead=notes.dead if state == "quarantined" else {}, ended=ends, round=notes.round).kept()
+    ends = {end for end, _ in notes.ended.values()} | ({"dead"} if notes.dead else set())
+    mixed = len(ends) > 1
+    return Notes(dead=notes.dead if mixed else {}, ended=notes.ended if mixed else {}, round=notes.round).kept()
 
 
 def brought_back(row: ExceptionRow, before: Notes) -> Notes:
     """What a second chance runs: those that the row names. Where it names none, the platform failed: those that were open."""
-    names, held = row.cartridge.split(",") if row.cartridge else [], row.state == "quarantined"
+    names, held = _names(row), row.state == "quarantined"
     only = names or (before.only if before.left is None else list(before.left))
     dead = {name: reason for name, reason in before.dead.items() if name not in names}
-    failed = [] if held else names
-    return Notes(
-        only=only, released=names if held else [], failed=failed, dead=dead, ended=before.ended, round=before.round + (not held)
-    )
+    ends = {name: end for name, end in before.ended.items() if name not in names}
+    failed, released = ([], names) if held else (names, [])
+    return Notes(only=only, released=released, failed=failed, dead=dead, ended=ends, round=before.round + (not held))
 
 
-def discarded(row: ExceptionRow, before: Notes, reason: str) -> Result:
-    """What becomes of an event when a person gives up those that its row names; `before` is updated."""
-    names, whole = row.cartridge.split(","), Result()
-    before.dead = {name: why for name, why in before.dead.items() if name not in names}
-    before.ended |= {name: ["dropped", reason] for name in names}
+def discarded(row: ExceptionRow, before: Notes, by: str) -> tuple[ExceptionRow, dict[str, Any]]:
+    """What becomes of an event when a person gives up those that its row names; and what is remembered of it."""
+    whole = Result()
+    for name in _names(row) or [""]:
+        given_up = before.dead.pop(name, None)
+        reason = before.ended[name][1] if name in before.ended else given_up or row.reason
+        before.ended[name] = ["dropped", f"{by}: {reason}"]
     ended(before, whole)
-    return whole
+    return row._replace(state=whole.state, cartridge=whole.cartridge, reason=whole.reason), remembered(before, whole.state)
+
+
+def _names(row: ExceptionRow) -> list[str]:
+    return row.cartridge.split(",") if row.cartridge else []
 
 
 def given_up(pipeline: str, rows: Sequence[ExceptionRow], overlay: Overlay) -> set[str]:

@@ -24,9 +24,7 @@ class OpenEvents:
     says by seq which, as `put` does.
     """
 
-    def __init__(
-        self, rows: Iterable[ExceptionRow] = (), *, passed: int = 0, lanes: Mapping[int, Lanes] | None = None
-    ) -> None:
+    def __init__(self, rows: Iterable[ExceptionRow] = (), *, passed: int = 0, lanes: Mapping[int, Lanes] | None = None) -> None:
         self._rows: dict[int, ExceptionRow] = {}
         self._struck: dict[int, ExceptionRow] = {}
         self._queues: dict[str, dict[int, bool]] = {}
