@@ -56,6 +56,16 @@ def decide(face, *rows):
     store.close()
 
 
+def test_a_file_that_begins_with_a_byte_order_mark_keeps_its_members_and_its_mark(firm):
+    """An editor of Windows puts it there; the settings are read with it, and so is who one is."""
+    config = firm.root / "eventctl.toml"
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    firm("autonomy", "set", "L1", "--default", "--as", "ada")
+    firm("autonomy", "set", "L3", "--default", "--as", "bob", code=5)
+    assert config.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert "L1" == tomllib.loads(config.read_text("utf-8-sig"))["autonomy"]["default"]
+
+
 def test_a_member_comes_with_a_folder_and_the_file_keeps_its_comments(firm):
     before = (firm.root / "eventctl.toml").read_text()
     firm("member", "add", "cy", "--role", "admin")

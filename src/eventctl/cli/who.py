@@ -84,7 +84,7 @@ def _members(session: Session) -> dict[str, Any]:
 def _section(session: Session, name: str) -> dict[str, Any]:
     config = session.paths().config
     try:
-        section = tomllib.loads(read_regular(config).decode()).get(name, {})
+        section = tomllib.loads(read_regular(config).decode("utf-8-sig")).get(name, {})
     except OSError as error:
         raise Misconfigured(f"cannot be read: {error.strerror or error}", where=str(config)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
