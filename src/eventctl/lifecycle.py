@@ -86,7 +86,7 @@ class Done(NamedTuple):
 def permit(who: Principal, do: Do, place: str) -> None:
     """Raises `NotPermitted` unless `who` may do that in the place. The one place that asks."""
     if not allowed(who, f"cartridge.{RIGHTS[do]}", place):
-        what = f"{who} may not {decisions_words(do)} a cartridge in {place}"
+        what = f"{who} may not {spoken(do)} a cartridge in {place}"
         raise NotPermitted(what, hint="an admin may, at the command line; --ask leaves it for one to approve")
 
 
@@ -96,7 +96,7 @@ def permit_asking(who: Principal) -> None:
         raise NotPermitted(f"{who} may not ask for a change of the workspace", hint="a member may, at the command line")
 
 
-def decisions_words(do: Do) -> str:
+def spoken(do: Do) -> str:
     """What is done, as a verb in a sentence."""
     return {"rollback": "roll back"}.get(do, do)
 
@@ -333,7 +333,7 @@ def _row(proposal: Proposal, number: int, who: Principal, now: int) -> DecisionR
 
 def _words(proposal: Proposal) -> dict[str, Any]:
     """How the decision is put to people."""
-    what = f"{decisions_words(proposal.do)} {proposal.id} {proposal.version}"
+    what = f"{spoken(proposal.do)} {proposal.id} {proposal.version}"
     where = f"from {proposal.left.place} to {proposal.place}" if proposal.left else f"in {proposal.place}"
     return {
         "action": proposal.do,

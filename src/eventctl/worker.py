@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from eventctl.breadcrumb import NoCrumb
 from eventctl.context import ASKS_MAX, NAMES_MAX, CartridgeContext, Deal, Rights
 from eventctl.contracts import CallFailed, Decision
 from eventctl.event import Event
@@ -31,16 +32,6 @@ OUTCOME_MAX = 4_000_000
 
 Talk = Callable[[Mapping[str, Any]], Any]
 """Says something to the runner. What is an ask gets the reply."""
-
-
-class NoCrumb:
-    """Nobody watches from within: the runner has a clock."""
-
-    def enter(self, pipeline: str, cartridge: str, seq: int, limit_s: float | None = None) -> None:
-        """A cartridge is about to run."""
-
-    def leave(self) -> None:
-        """It has given control back."""
 
 
 class LazyCatalog:

@@ -33,13 +33,9 @@ FULL_RIGHTS = (
     "see every secret of this process, and change what eventctl itself does. No permission in its manifest limits it there. Trust it "
     "only when you have read it, all of it."
 )
-
-
 VERDICTS = {
     "accept": "has nothing against it", "ask": "asks you to look at this first", "refuse": "refuses it",
 }  # fmt: skip
-
-
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip", ".whl")
 
 
@@ -58,10 +54,10 @@ class Agreed(NamedTuple):
 
 def show(screen: Screen, proposal: Proposal, manifest: Manifest | None) -> None:
     """Print what would be done: to what, from where, what it may, what the guardian says, where it will run."""
-    from eventctl.lifecycle import decisions_words, short
+    from eventctl.lifecycle import short, spoken
 
     given, after, before = manifest, proposal.after, proposal.before
-    screen.title(f"{decisions_words(proposal.do)} {proposal.id} {proposal.version}")
+    screen.title(f"{spoken(proposal.do)} {proposal.id} {proposal.version}")
     if given is not None:
         screen.sentence(given.summary)
     screen.line()

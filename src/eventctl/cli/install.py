@@ -83,10 +83,10 @@ def install(
     if not ask:
         agree(f"Install {proposal.id} {proposal.version} in {place}?", given)
     kept = proposal
-    done, number = carry_out(
+    proposal, done = carry_out(
         session, lambda store: replace(propose(store), verdict=kept.verdict, backtest=kept.backtest, before=kept.before), given
     )
-    told(session, done, number, given)
+    told(session, proposal, done, given)
 
 
 def _judged(ground: Ground, proposal: Proposal, staged: Staged, downgrade: bool, cost: Any = None) -> Proposal:

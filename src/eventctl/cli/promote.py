@@ -71,8 +71,8 @@ def promote(session: Session, /, given: str, to: str, since: int | None, yes: bo
                 show(Screen(session), proposal, found.manifest)
     if not ask:
         agree(f"Promote {proposal.id} {proposal.version} to {to}?", agreed)
-    done, number = finish(session, proposal, agreed)
-    told(session, done, number, agreed)
+    proposal, done = finish(session, proposal, agreed)
+    told(session, proposal, done, agreed)
 
 
 def _chosen(ground: Ground, given: str, to: str) -> Found | None:
@@ -159,10 +159,10 @@ def _files(session: Session, ground: Ground, left: Found, to: str) -> tuple[Prop
         if agreed.ask:
             raise UsageError("files are promoted by an admin, at once", hint="an admin leaves out --ask")
         carrying.put(files, folder)
-        done = carry_out(session, lambda _store: replace(shown_one, call=_call(shown_one, target)), agreed)
+        made = carry_out(session, lambda _store: replace(shown_one, call=_call(shown_one, target)), agreed)
         carrying.leave(at, files)
         carrying.tidy(at.parent, carrying.read(target))
-        return done
+        return made
 
     source = at.relative_to(root).as_posix()
     found = discovery.one(at, shown, *scope_of(to))

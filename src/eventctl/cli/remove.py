@@ -63,10 +63,10 @@ def remove(
     if not ask:
         agree(f"Remove {id_} from {place}{', with all its versions' if for_good else ''}?", agreed)
     kept = proposal
-    done, number = carry_out(
+    proposal, done = carry_out(
         session, lambda store: replace(lifecycle.removing(store, place, id_, for_good=for_good), before=kept.before), agreed
     )
-    told(session, done, number, agreed)
+    told(session, proposal, done, agreed)
 
 
 def _is_no_file(ground: Ground, given: str) -> None:

@@ -62,7 +62,7 @@ def rollback(
     if not ask:
         agree(f"Roll {id_} in {place} back to {proposal.version}?", agreed)
     kept = proposal
-    done, number = carry_out(
+    proposal, done = carry_out(
         session,
         lambda store: replace(
             lifecycle.rolling_back(store, place, id_, to=kept.digest, who=who, now=session.now()),
@@ -70,4 +70,4 @@ def rollback(
         ),
         agreed,
     )  # fmt: skip
-    told(session, done, number, agreed)
+    told(session, proposal, done, agreed)

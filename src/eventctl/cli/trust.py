@@ -56,11 +56,11 @@ def trust(
     question = f"Trust {id_} {proposal.version}, {proposal.digest}?" if not revoke else f"Let {id_} run in a worker again?"
     agree(question, agreed, words="" if revoke else FULL_RIGHTS)
     kept = proposal
-    done, number = carry_out(
+    proposal, done = carry_out(
         session,
         lambda store: replace(
             lifecycle.trusting(store, place, id_, revoke=revoke), verdict=kept.verdict, before=kept.before
         ),
         agreed,
     )  # fmt: skip
-    told(session, done, number, agreed)
+    told(session, proposal, done, agreed)
