@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eventctl.cli import changing
-from eventctl.cli.member import domains_of
+from eventctl.cli import changing, ids
 from eventctl.cli.params import PATTERN
 from eventctl.cli.render import Screen, document, listing
 from eventctl.cli.session import Noun, Session, Verb, json_option
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 LEVEL = click.Choice(["L1", "L2", "L3"])
 TYPE = click.option("--type", "type_", type=PATTERN, metavar="PATTERN", help="For events of these types: deployment.*.")
 CARTRIDGE = click.option("--cartridge", default="", metavar="ID", help="For this cartridge: ID, or DOMAIN/ID.")
-DOMAIN = click.option("--domain", default="", metavar="D", shell_complete=domains_of, help="For this domain.")
+DOMAIN = click.option("--domain", default="", metavar="D", shell_complete=ids.DOMAINS, help="For this domain.")
 
 
 @click.group(cls=Noun)
@@ -111,6 +110,8 @@ def set_(
     changing.answer(session, done, as_json, dry=dry_run)
     for sentence in _sentences(found, level):
         Screen(session).line(sentence)
+    if cartridge and level and not _named(session, cartridge) and not _is_agent(session, cartridge):
+        Screen(session).say(f"there is no cartridge and no agent {cartridge!r} yet: `eventctl cartridge list`")
 
 
 @autonomy.command(short_help="Say what holds for a type, and which key says so.")
@@ -125,15 +126,20 @@ def explain(session: Session, /, type_: str, cartridge: str, domain: str, as_jso
     \b
     eventctl autonomy explain deployment.failed --cartridge rollback --domain software-development
     """
+    from eventctl.autonomy import of_member
     from eventctl.evidence import Scope, suggested
     from eventctl.patterns import is_type
 
     if not is_type(type_):
         raise UsageError(f"an event type is dotted lower-case parts, not {type_[:60]!r}", hint="`eventctl events` lists them")
     own, _, id_ = cartridge.rpartition("/")
-    ruling = _matrix(session).level(type_, id_, domain or own)
+    owners = {(found.scope, found.owner) for found in _named(session, cartridge)}
+    scope, owner = next(iter(owners)) if len(owners) == 1 else ("", "")
+    own = own or (owner if scope == "domain" else "")
+    mine = scope == "member" and not domain
+    ruling = of_member(owner) if mine else _matrix(session).level(type_, id_, domain or own)
     found = _evidence(session, Scope(type_, cartridge, domain))
-    next_ = suggested(found, ruling.level)
+    next_ = "" if mine else suggested(found, ruling.level)
     words = f"eventctl autonomy set {next_} {f'--cartridge {cartridge}' if cartridge else f'--type {type_}'}" if next_ else ""
     if as_json:
         document(
@@ -151,6 +157,20 @@ def explain(session: Session, /, type_: str, cartridge: str, domain: str, as_jso
 
 
 MEANS = {"L1": "asks first", "L2": "acts, and can be undone for a while", "L3": "acts"}
+
+
+def _named(session: Session, cartridge: str) -> list[Found]:
+    """The cartridges that an id, or an owner and an id, names."""
+    from eventctl.cli.cartridgelook import look
+
+    own, _, id_ = cartridge.rpartition("/")
+    return [found for found in look(session).found if found.manifest.id == id_ and own in ("", found.owner)] if id_ else []
+
+
+def _is_agent(session: Session, name: str) -> bool:
+    from eventctl import settings
+
+    return name in settings.load(session.paths().config, session.env)[0].agents
 
 
 def _matrix(session: Session) -> Autonomy:

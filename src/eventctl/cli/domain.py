@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eventctl.cli import changing
-from eventctl.cli.member import domains_of
+from eventctl.cli import changing, ids
 from eventctl.cli.render import Cell, Screen, document, listing
 from eventctl.cli.session import Lister, Session, json_option
 from eventctl.cli.who import principal
@@ -51,7 +50,7 @@ def list_(session: Session, /, as_json: bool) -> None:
 
 
 @domain.command(short_help="Show a domain.")
-@click.argument("name", metavar="NAME", shell_complete=domains_of)
+@click.argument("name", metavar="NAME", shell_complete=ids.DOMAINS)
 @json_option
 @click.pass_obj
 def show(session: Session, /, name: str, as_json: bool) -> None:

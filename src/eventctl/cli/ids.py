@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -95,6 +95,24 @@ def _units(store: Store) -> Pairs:
     return [(str(each.get("id", "")), str(each.get("summary", ""))) for each in manifests]
 
 
+def _names(of: Literal["members", "domains"]) -> Completer:
+    """What the files of the workspace name."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from eventctl import company
+
+        session = ctx.find_object(Session) or Session()
+        try:
+            there = company.members(session.paths()) if of == "members" else company.domains(session.paths())
+        except (EventctlError, OSError):
+            return []
+        return [name for name in there if name.startswith(incomplete)]
+
+    return complete
+
+
+MEMBERS = _names("members")
+DOMAINS = _names("domains")
 NOTIFICATIONS = _offers(_inbox())
 PUT_AWAY = _offers(_inbox(archived=True))
 RECORDS = _offers(_log)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eventctl.cli import changing
+from eventctl.cli import changing, ids
 from eventctl.cli.render import Cell, Screen, document, listing
 from eventctl.cli.session import Lister, Session, json_option
 from eventctl.cli.who import principal
@@ -19,36 +19,13 @@ if TYPE_CHECKING:
 ROLE = click.Choice(["admin", "member"])
 
 
-def _members(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from eventctl import company
-    from eventctl.errors import EventctlError
-
-    try:
-        there = company.members((ctx.find_object(Session) or Session()).paths())
-    except (EventctlError, OSError):
-        return []
-    return [name for name in there if name.startswith(incomplete)]
-
-
-def domains_of(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """What Tab offers for a domain."""
-    from eventctl import company
-    from eventctl.errors import EventctlError
-
-    try:
-        there = company.domains((ctx.find_object(Session) or Session()).paths())
-    except (EventctlError, OSError):
-        return []
-    return [name for name in there if name.startswith(incomplete)]
-
-
-NAME = click.argument("name", metavar="NAME", shell_complete=_members)
+NAME = click.argument("name", metavar="NAME", shell_complete=ids.MEMBERS)
 DOMAIN = click.option(
     "--domain",
     "serves",
     multiple=True,
     metavar="D",
-    shell_complete=domains_of,
+    shell_complete=ids.DOMAINS,
     help="A domain that they decide for; may be repeated.",
 )
 
