@@ -92,12 +92,12 @@ def _suspended(looked: Looked, shaping: tuple[str, ...]) -> dict[str, Drawn]:
 
 def _pipeline_of(path: str) -> str:
     """Where a unit would run if it were not switched off; a library's for the workspace, whoever else requires it."""
-    from eventctl.composition import MEMBERS, SHELVES, WORKSPACE
+    from eventctl.composition import SHELVES, WORKSPACE
+    from eventctl.installed import PREFIX, pipeline_of
 
     if path.startswith(SHELVES):
         return WORKSPACE
-    installed = path.removeprefix("installed:")
-    if installed != path:
-        return MEMBERS if installed.startswith("member:") else installed.rpartition("/")[0]
+    if path.startswith(PREFIX):
+        return pipeline_of(path.removeprefix(PREFIX).rpartition("/")[0])
     parts = path.split("/")
-    return MEMBERS if parts[0] == "personal" else f"domain:{parts[2]}"
+    return pipeline_of(f"member:{parts[1]}" if parts[0] == "personal" else f"domain:{parts[2]}")
