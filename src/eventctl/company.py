@@ -46,7 +46,7 @@ def permit(principal: Principal, verb: str) -> None:
     """Raises `NotPermitted` unless the principal may change the workspace that way."""
     if not allowed(principal, verb):
         where = "on the command line" if principal.channel != "cli" else "see [members] in eventctl.toml"
-        raise NotPermitted(f"{principal} may not {verb}", hint=f"an admin may: {where}")
+        raise NotPermitted(f"{principal.subject} may not do that: {verb}", hint=f"an admin may: {where}")
 
 
 def change(

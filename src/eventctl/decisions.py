@@ -40,8 +40,8 @@ KIND = "decision"
 """The kind of a decision's outbox rows."""
 
 OPEN = ("held", "window", "approved", "undoing")
-WHY_MAX = 500
-"""Characters of the reason that a person gives for a no."""
+AT_THE_INBOX, WHY_MAX = "inbox", 500
+"""Where an agent asks for an action, and speaks for itself in whatever domain; characters of the reason for a no."""
 
 WAITING = ("held", "window")
 """How a decision stands before it has come to one of `DECISION_ENDS`, and which of that waits for somebody or for its time."""
@@ -406,12 +406,12 @@ def _clock(us: int | None) -> str:
 
 
 def asker(row: DecisionRow) -> str:
-    """Who asks, as people say it: the domain, the member, or the cartridge."""
+    """Who asks, as people say it: the domain, the member, the agent, or the cartridge."""
     body = orjson.loads(row.body)
     by = str(body.get("by", ""))
     if not row.pipeline:
         return by.partition(":")[2] or by
-    return row.domain or row.owner or by.rpartition("/")[2]
+    return ("" if row.pipeline == AT_THE_INBOX else row.domain or row.owner) or by.rpartition("/")[2]
 
 
 def _told(what: str, row: DecisionRow, now: int) -> Record:

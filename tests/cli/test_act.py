@@ -71,6 +71,8 @@ def test_an_agent_acts_by_what_autonomy_says(kiosk):
     assert "n1  restart: waits for a person, d1  Till 7" in " ".join(said.stdout.split(" ")).replace("    ", "  ")
     assert "`eventctl decisions show d1`" in said.stderr
     kiosk("run", "--until-idle")
+    assert "bot asks: Restart the till" in kiosk("inbox", "list").stdout
+    kiosk("run", "--until-idle")
     assert "open" in kiosk("inbox", "show", "n1").stdout
     assert (
         "bot has asked for 'restart' already: d1 is held"

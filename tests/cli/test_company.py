@@ -205,6 +205,25 @@ def test_the_levels_are_shown_with_their_files(firm, snapshot):
     assert ("10m", "1d", 3, 5) == (shown["window"], shown["expires"], shown["after"], len(shown["items"]))
 
 
+def test_a_cartridge_is_explained_by_whose_it_is(firm):
+    for folder, id_ in (("company/domains/shop", "sell"), ("personal/bob", "mine")):
+        file = firm.root / folder / f"cartridges/{id_}.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'id = "{id_}"\nsummary = "S."\nconsumes = ["job.failed"]\n[notify]\ntitle = "t"\n')
+    firm("autonomy", "set", "L2", "--domain", "shop")
+    assert "autonomy.domains.shop" in firm("autonomy", "explain", "job.failed", "--cartridge", "sell").stdout
+    held = firm("autonomy", "explain", "job.failed", "--cartridge", "mine").stdout
+    assert held.startswith("L1: ")
+    assert "a member's own cartridge asks its member, bob" in held
+
+
+def test_a_level_for_a_cartridge_that_is_not_there_says_so(firm):
+    assert "there is no cartridge and no agent 'nope' yet" in firm("autonomy", "set", "L1", "--cartridge", "nope").stderr
+    config = firm.root / "eventctl.toml"
+    config.write_text(config.read_text() + '\n[agents.bot]\ncommand = ["true"]\n')
+    assert "yet" not in firm("autonomy", "set", "L1", "--cartridge", "bot").stderr
+
+
 def test_explain_names_the_level_and_the_key_that_says_so(firm, snapshot):
     firm("autonomy", "set", "L1", "--type", "deployment.*")
     snapshot(firm("autonomy", "explain", "deployment.failed", "--cartridge", "shop/sell").stdout)

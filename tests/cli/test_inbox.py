@@ -215,7 +215,7 @@ def test_what_is_not_there_is_said(busy, words, code):
 
 
 def test_an_agent_has_no_eyes_and_puts_nothing_away(busy):
-    busy("inbox", "seen", "n1", "--agent", "builder", code=2)
+    busy("inbox", "seen", "n1", "--agent", "builder", code=5)
     busy("inbox", "archive", "n1", "--agent", "builder", code=5)
 
 

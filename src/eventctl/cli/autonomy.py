@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventctl.autonomy import Autonomy
+    from eventctl.discovery import Found
     from eventctl.evidence import Evidence, Scope
 
 LEVEL = click.Choice(["L1", "L2", "L3"])
@@ -136,7 +137,7 @@ def explain(session: Session, /, type_: str, cartridge: str, domain: str, as_jso
     owners = {(found.scope, found.owner) for found in _named(session, cartridge)}
     scope, owner = next(iter(owners)) if len(owners) == 1 else ("", "")
     own = own or (owner if scope == "domain" else "")
-    mine = scope == "member" and not domain
+    mine = scope == "personal" and not domain
     ruling = of_member(owner) if mine else _matrix(session).level(type_, id_, domain or own)
     found = _evidence(session, Scope(type_, cartridge, domain))
     next_ = "" if mine else suggested(found, ruling.level)

@@ -36,9 +36,9 @@ def principal(session: Session) -> Principal:
 
 
 def member(session: Session) -> str:
-    """Whose eyes: the member who asks. Raises `UsageError` for an agent, who has none."""
+    """Whose eyes: the member who asks. Raises `NotPermitted` for an agent, who has none."""
     if session.agent:
-        raise UsageError("an agent has no seen and unseen of its own", hint="say --as NAME instead of --agent")
+        raise NotPermitted("an agent has no seen and unseen of its own", hint="say --as NAME instead of --agent")
     return principal(session).subject
 
 
@@ -64,7 +64,7 @@ def require(who: Principal, verb: str, about: str = "") -> None:
     """Raise `NotPermitted` unless `who` may."""
     if not allowed(who, verb, about):
         words = f"{verb} for {about}" if about else verb
-        raise NotPermitted(f"{who.subject} may not {words}", hint="an admin can: see [members] in eventctl.toml")
+        raise NotPermitted(f"{who.subject} may not do that: {words}", hint="an admin can: see [members] in eventctl.toml")
 
 
 def lease(session: Session) -> int:
