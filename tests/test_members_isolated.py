@@ -746,3 +746,20 @@ def test_the_time_of_a_second_attempt_is_each_ones_own() -> None:
     assert (due, ["s1"]) == ((row := world.exception(first)) and row.due, told(world, "bob/asks"))
     world.later(1).step()
     assert 2 == world.pipeline.invocations["ada/fails"].calls
+
+
+def test_a_run_that_asks_for_something_else_each_time_is_given_up() -> None:
+    numbers = iter(range(100))
+
+    async def fickle(event: Any, context: Any) -> Any:
+        await context.call("log", {"n": next(numbers)})
+        return event
+
+    world = house({"ada/fickle": fickle, "bob/asks": slow})
+    seq = world.send(slow=True)
+    world.step()
+    world.reply("bob/asks")
+    world.rest()
+    world.reply("ada/fickle")
+    world.rest()
+    assert "is not the one that it made before" in (((row := world.exception(seq)) and row.reason) or "")
