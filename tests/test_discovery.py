@@ -187,6 +187,24 @@ def test_a_domain_says_how_freely_it_acts_and_a_mistake_in_it_is_named(tmp_path:
     assert "company/domains/shop/domain.toml: autonomy.default: is one of L1, L2, L3, not 'L4'" in said(scan(tmp_path, {}))
 
 
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ('[autonomy]\ndefault = "L4"\n', "L1"),
+        ('[autonomy]\ndefualt = "L2"\n', "L1"),
+        ('[autonomy]\ndefault = "L2"\ncartridges = { doer = "l1" }\n', "L1"),
+        ('[autonomie]\ndefault = "L2"\n', "L1"),
+        ('[autonomy]\ndefault = "L3"\nbroken =\n', "L1"),
+        ('[autonomy]\ndefault = "L2"\n[guardian]\ncost = "soon"\n', "L2"),
+        ('summary = "Sold."\n', None),
+    ],
+)
+def test_a_domain_whose_word_about_acting_is_mistaken_holds_what_it_has(tmp_path: Path, text: str, level: str | None) -> None:
+    put(tmp_path, "company/domains/shop/domain.toml", text)
+    (shop_,) = scan(tmp_path, {}).domains
+    assert (level, {}) == (shop_.file.autonomy.default, shop_.file.autonomy.cartridges)
+
+
 def test_an_unknown_key_of_a_member_is_a_mistake(tmp_path: Path) -> None:
     put(tmp_path, "personal/ada/member.toml", 'digets = "08:30"\n')
     assert "personal/ada/member.toml: unknown key 'digets' (did you mean 'digest'?)" == said(scan(tmp_path, {}))

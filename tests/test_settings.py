@@ -9,7 +9,9 @@ import jsonschema
 import pytest
 
 from eventctl import settings, workspace
+from eventctl.discovery import Domain, DomainAutonomy, DomainFile
 from eventctl.lives import DEFAULT_AGEING
+from eventctl.matrix import matrix_of
 from eventctl.settings import AutonomySettings, Settings
 from eventctl.shapes import written_duration
 from eventctl.suggest import parse_toml
@@ -308,7 +310,7 @@ def test_a_settings_file_that_is_no_regular_file_is_named_and_not_waited_for(tmp
     make(tmp_path / "eventctl.toml")
     paths = workspace.at(tmp_path)
     given, problems = settings.load(paths.config)
-    expected = Settings(autonomy=AutonomySettings(default="L1"))
+    expected = Settings(autonomy=AutonomySettings(default="L1", types={"**": "L1"}))
     assert (expected, ["cannot be read: it is no regular file"]) == (given, [found.what for found in problems])
 
 
@@ -328,3 +330,15 @@ def test_a_settings_file_that_is_no_regular_file_is_named_and_not_waited_for(tmp
 def test_what_may_act_is_held_where_nobody_can_read_it(tmp_path, text, env, level):
     (tmp_path / "eventctl.toml").write_text(text)
     assert level == settings.load(tmp_path / "eventctl.toml", env)[0].autonomy.default
+
+
+@pytest.mark.parametrize("wrong", ['types = { "deploy.**" = "l1" }', 'cartridges = { "ops/doer" = 1 }', 'expires = "soon"'])
+def test_a_mistake_in_what_may_act_holds_also_what_another_line_would_let_go(tmp_path, wrong):
+    """The mistaken word may have been the one that held this."""
+    (tmp_path / "eventctl.toml").write_text(f'[autonomy]\ndomains = {{ ops = "L3" }}\n{wrong}\n')
+    own = [Domain("ops", DomainFile(autonomy=DomainAutonomy(default="L3", cartridges={"doer": "L3"})))]
+    held = matrix_of(settings.load(tmp_path / "eventctl.toml", {})[0], own)
+    assert "L1" == held.level("deploy.failed", "doer", "ops").level
+    (tmp_path / "eventctl.toml").write_text('[autonomy]\ndomains = { ops = "L3" }\n')
+    free = matrix_of(settings.load(tmp_path / "eventctl.toml", {})[0], own)
+    assert "L3" == free.level("deploy.failed", "doer", "ops").level

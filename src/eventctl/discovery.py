@@ -33,7 +33,7 @@ from eventctl.obeyed import warnings
 from eventctl.regular import read_regular
 from eventctl.shapes import Duration, LevelNumber, Slug, Strings, Written
 from eventctl.store import Unit
-from eventctl.suggest import Key, read_toml, salvage
+from eventctl.suggest import Key, at, read_toml, salvage
 
 LIBRARY, DOMAINS, MEMBERS, CARTRIDGES = "cartridges", "company/domains", "personal", "cartridges"
 GONE = "it is not there any more"
@@ -179,7 +179,11 @@ class _Scanner:
 
     def domain(self, name: str) -> None:
         folder = f"{DOMAINS}/{name}"
-        file = self._written(DomainFile, f"{folder}/domain.toml")
+        before, path = len(self.scan.problems), f"{folder}/domain.toml"
+        file = self._written(DomainFile, path)
+        spoilt = at(path, ("autonomy",))
+        if any(each.where == path or each.where.startswith(spoilt) for each in self.scan.problems[before:] if not each.warning):
+            file = file.model_copy(update={"autonomy": DomainAutonomy(default="L1")})  # mistaken, it lets nothing act
         self.scan.domains.append(Domain(name, file))
         self._event_types(f"domain.{name}", f"{folder}/event_types.toml")
         self._cartridges("domain", name, f"{folder}/{CARTRIDGES}")

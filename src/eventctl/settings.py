@@ -299,11 +299,15 @@ def _read(path: Path, env: Mapping[str, str], where: str) -> _Read:
 
 
 def _closed(read: _Read, where: str) -> _Read:
-    """What may act is the one thing that does not fall back to its default when it is mistaken: it is held, or it was not worth writing."""
+    """What may act is the one thing that does not fall back to its default when it is mistaken: it is held, or it was not worth writing.
+
+    All of it: what is mistaken may have been the word that held what a less specific one, here or in a domain's file, lets go.
+    """
     spoilt = (at(where, ("autonomy",)), f"{ENV_PREFIX}AUTONOMY")
     if not any(each.where == where or each.where.startswith(spoilt) for each in read.problems if not each.warning):
         return read
-    held = read.settings.autonomy.model_copy(update={"default": "L1"})
+    everything = {"default": "L1", "types": {"**": "L1"}, "cartridges": {}, "domains": {}}
+    held = read.settings.autonomy.model_copy(update=everything)
     return read._replace(settings=read.settings.model_copy(update={"autonomy": held}))
 
 
