@@ -158,7 +158,7 @@ def plain(cartridge: Any) -> Iterator[tuple[str, str]]:
 
 
 TestEdits = Edits.TestCase
-TestEdits.settings = settings(max_examples=60, stateful_step_count=12, deadline=None)
+TestEdits.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)
 
 
 def test_the_workspace_that_edits_begin_with_stands() -> None:
