@@ -78,7 +78,9 @@ def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) ->
     screen.sentence(given.summary)
     screen.line()
     runs = ", ".join(
-        place.pipeline if place.pipeline == LOG_PIPELINE else f"{place.pipeline} (level {place.level + 1}{_apart(place, given)})"
+        place.pipeline
+        if place.pipeline == LOG_PIPELINE
+        else f"{place.pipeline} (level {place.level + 1}{_apart(place, given)})"
         for place in card.places
     )
     screen.fields(
