@@ -260,7 +260,7 @@ def permit(principal: Principal, verb: str, row: DecisionRow) -> None:
     if any(not allowed(principal, each, target) for each in wanted):
         whom = (
             "an admin"
-            if at_the_desk(row) and verb == "approve"
+            if at_the_desk(row) and not row.owner
             else f"{row.owner} themselves or an admin"
             if row.owner
             else f"a member who has {row.domain} in `domains`, or an admin"

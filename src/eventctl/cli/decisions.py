@@ -218,7 +218,8 @@ def _fields(
     yield "because of", f"e{row.seq} {about}".strip() if row.seq else ""
     yield "level", f"{body.get('level', '')}  ({body.get('why', '')})"
     yield "approved", f"{count(approvals, 'time')} by a person, of this kind: {row.kind}"
-    yield "who decides", "an admin" if machine.at_the_desk(row) else f"{machine.whose(row)}, or an admin"
+    alone = machine.at_the_desk(row) and not (row.owner and row.name in ("install", "remove"))
+    yield "who decides", "an admin" if alone else f"{machine.whose(row)}, or an admin"
     if row.decided_at is not None:
         yield "decided", f"by {_person(row.decided_by) or 'nobody: autonomy let it act'}, {screen.ago(row.decided_at)}"
 
@@ -260,7 +261,7 @@ def _change(args: Mapping[str, Any]) -> list[str]:
         pairs.append(("backtest", f"{report['records']:,} records: {json_text(report['counts'])}"))
     widest = max(len(label) for label, _ in pairs)
     lines = [f"{label.ljust(widest)}  {value}" for label, value in pairs if value]
-    lines += [f"guardian  {judged['verdict']}"] if judged else []
+    lines += [f"{'guardian'.ljust(widest)}  {judged['verdict']}"] if judged else []
     return [*lines, *(f"  {each['severity']}: {each['sentence']}" for each in judged.get("reasons", ()))]
 
 
