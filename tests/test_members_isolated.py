@@ -700,6 +700,28 @@ def test_who_was_passed_over_in_several_runs_is_named_together() -> None:
     assert (said, {}) == (world.annotations(seq)[f"skipped:{MEMBERS}"], world.states())
 
 
+def test_who_was_passed_over_is_named_also_where_another_has_a_dead_letter() -> None:
+    world = House(
+        plan(leaf("ada/fails", never, on_error="disable"), leaf("bob/fails", never, on_error="skip"), pipeline=MEMBERS)
+    )
+    seq = world.send()
+    world.rest()
+    assert ({seq: "dead"}, {"bob/fails": "ValueError: boom"}) == (world.states(), world.annotations(seq)[f"skipped:{MEMBERS}"])
+
+
+def test_a_strike_against_one_that_is_done_leaves_the_others_where_they_were() -> None:
+    world = house({"ada/asks": slow, "bob/tells": tell})
+    seq = world.send(slow=True)
+    world.step()
+    strikes.book(world.store, Crumb(MEMBERS, "bob/tells", seq, 0.0, 5.0), "hung", "", world.now)
+    world.restarted()
+    world.rest()
+    assert {seq: "waiting"} == world.states()
+    world.reply("ada/asks")
+    world.rest()
+    assert (["s1"], ["s1"], {seq: "dead"}) == (told(world, "ada/asks"), told(world, "bob/tells"), world.states())
+
+
 def test_one_that_went_holds_nothing_open() -> None:
     world = house({"ada/asks": slow, "bob/tells": tell})
     world.send(slow=True)

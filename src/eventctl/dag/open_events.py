@@ -71,7 +71,8 @@ class OpenEvents:
             if lane not in lanes:
                 self._leave(lane, row.seq)
         for lane, behind in lanes.items():
-            self._stand(lane, row, behind=behind)
+            self._queues.setdefault(lane, {})[row.seq] = behind
+            self._see(lane)
 
     def remove(self, seq: int) -> None:
         """An event is finished."""
@@ -101,14 +102,6 @@ class OpenEvents:
     def waiting(self) -> list[ExceptionRow]:
         """Events that wait for an answer."""
         return [row for row in self._rows.values() if row.state == "waiting"]
-
-    def _stand(self, lane: str, row: ExceptionRow, *, behind: bool) -> None:
-        queue = self._queues.setdefault(lane, {})
-        late = row.seq not in queue and bool(queue) and self._rows[next(reversed(queue))].pos > row.pos
-        queue[row.seq] = behind
-        if late:
-            self._queues[lane] = dict(sorted(queue.items(), key=lambda entry: self._rows[entry[0]].pos))
-        self._see(lane)
 
     def _leave(self, lane: str, seq: int) -> None:
         queue = self._queues[lane]
