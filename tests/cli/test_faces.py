@@ -205,5 +205,13 @@ def test_completion_offers_what_stands_in_the_workspace_with_words_that_tell_it(
     assert ["plain,e2"] == offered(face.env, "bash", *here, "quarantine", "release", "")
 
 
+@pytest.mark.parametrize("verb", ["install", "remove", "rollback", "trust", "new"])
+def test_places_are_offered_where_a_cartridge_is_put(face, verb):
+    face("domain", "add", "shop")
+    here = ("eventctl", "-w", str(face.root), "cartridge", verb, "x")
+    assert ["plain,shop"] == offered(face.env, "bash", *here, "--domain", "")
+    assert ["plain,ada"] == offered(face.env, "bash", *here, "--member", "")
+
+
 def test_where_nothing_can_be_read_completion_is_silent(env, tmp_path):
     assert [] == offered(env, "bash", "eventctl", "-w", str(tmp_path / "nowhere"), "why", "")

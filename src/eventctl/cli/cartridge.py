@@ -169,8 +169,8 @@ def check(session: Session, /, path: Path | None, as_json: bool) -> None:
 
 @cartridge.command(short_help="Write a new cartridge to begin with.")
 @click.argument("name")
-@click.option("--domain", metavar="D", help="For this domain (default: for the library).")
-@click.option("--member", "for_member", metavar="NAME", help="For this member alone.")
+@click.option("--domain", metavar="D", shell_complete=ids.DOMAINS, help="For this domain (default: for the library).")
+@click.option("--member", "for_member", metavar="NAME", shell_complete=ids.MEMBERS, help="For this member alone.")
 @click.option(
     "--consumes", type=PATTERN, metavar="PATTERN", help="What it is given, like deployment.* (default: its domain's events)."
 )

@@ -47,7 +47,9 @@ def decisions() -> None:
 @decisions.command("list", short_help="List what waits for a person.")
 @click.option("--all", "everything", is_flag=True, help="Also what is decided, newest first.")
 @click.option("--state", multiple=True, type=click.Choice(STATES), help="Only in this state; may be repeated.")
-@click.option("--domain", multiple=True, metavar="NAME", help="Only of this domain; may be repeated.")
+@click.option(
+    "--domain", multiple=True, metavar="NAME", shell_complete=ids.DOMAINS, help="Only of this domain; may be repeated."
+)
 @click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, 1_000), help="How many.")
 @click.option("--before", metavar="ID", help="Only older ones than this decision: the next page.")
 @json_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eventctl.cli import ids
 from eventctl.cli.consent import Agreed, agree, carry_out, ground_of, nothing_to_do, placed, refuse, show, told
 from eventctl.cli.params import DURATION
 from eventctl.cli.render import Screen
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb, short_help="Bring in a cartridge: judged, shown, and never executed before you agree.")
 @click.argument("source", metavar="SOURCE")
-@click.option("--domain", metavar="D", help="For this domain (default: for the library).")
-@click.option("--member", "for_member", metavar="NAME", help="For this member alone.")
+@click.option("--domain", metavar="D", shell_complete=ids.DOMAINS, help="For this domain (default: for the library).")
+@click.option("--member", "for_member", metavar="NAME", shell_complete=ids.MEMBERS, help="For this member alone.")
 @click.option("--backtest", "since", type=DURATION, metavar="DURATION", help="Try it over so much of the log first: 7d.")
 @click.option("--downgrade", is_flag=True, help="It is meant to be older than what is there.")
 @click.option("--yes", "-y", is_flag=True, help="Agree beforehand.")

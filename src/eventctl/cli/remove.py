@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb, short_help="Take away what was installed.")
 @click.argument("given", metavar="ID", shell_complete=ids.CARTRIDGES)
-@click.option("--domain", metavar="D", help="The one of this domain.")
-@click.option("--member", "for_member", metavar="NAME", help="The one of this member.")
+@click.option("--domain", metavar="D", shell_complete=ids.DOMAINS, help="The one of this domain.")
+@click.option("--member", "for_member", metavar="NAME", shell_complete=ids.MEMBERS, help="The one of this member.")
 @click.option("--for-good", is_flag=True, help="All its versions too: then there is nothing to roll back to.")
 @click.option("--yes", "-y", is_flag=True, help="Agree beforehand.")
 @click.option("--ask", is_flag=True, help="Leave it for an admin to approve.")

@@ -16,8 +16,8 @@ from eventctl.cli.who import principal
 @click.command(cls=Verb, short_help="Go back to the version from before.")
 @click.argument("given", metavar="ID", shell_complete=ids.CARTRIDGES)
 @click.option("--to", default="", metavar="VERSION", help="To this version, or the beginning of its digest.")
-@click.option("--domain", metavar="D", help="The one of this domain.")
-@click.option("--member", "for_member", metavar="NAME", help="The one of this member.")
+@click.option("--domain", metavar="D", shell_complete=ids.DOMAINS, help="The one of this domain.")
+@click.option("--member", "for_member", metavar="NAME", shell_complete=ids.MEMBERS, help="The one of this member.")
 @click.option("--yes", "-y", is_flag=True, help="Agree beforehand.")
 @click.option("--ask", is_flag=True, help="Leave it for an admin to approve.")
 @json_option

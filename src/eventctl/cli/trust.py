@@ -16,8 +16,8 @@ from eventctl.errors import Conflict
 
 @click.command(cls=Verb, short_help="Let an installed cartridge run inside the runner, with all of your rights.")
 @click.argument("given", metavar="ID", shell_complete=ids.CARTRIDGES)
-@click.option("--domain", metavar="D", help="The one of this domain.")
-@click.option("--member", "for_member", metavar="NAME", help="The one of this member.")
+@click.option("--domain", metavar="D", shell_complete=ids.DOMAINS, help="The one of this domain.")
+@click.option("--member", "for_member", metavar="NAME", shell_complete=ids.MEMBERS, help="The one of this member.")
 @click.option("--revoke", is_flag=True, help="Take it back: it runs in a worker again.")
 @click.option("--yes", "-y", is_flag=True, help="Agree beforehand.")
 @json_option
