@@ -115,3 +115,11 @@ def test_the_readme_begins_with_the_two_commands_that_the_ci_runs():
     demo = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/eventctl demo"
     tests = ".venv/bin/pip install nox && .venv/bin/nox"
     assert 0 < page.index(demo) < page.index(tests) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("key", "default"), [("autonomy.default", "`L3`"), ("autonomy.types", ""), ("trust.strictness", "`standard`")]
+)
+def test_the_page_of_settings_shows_what_holds_where_nothing_is_written(key: str, default: str) -> None:
+    row = next(line for line in reference.settings_page().splitlines() if line.startswith(f"| `{key}` |"))
+    assert default == row.split(" | ")[2].strip()

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import get_args, get_origin
 
 import click
@@ -110,7 +110,8 @@ def kind(type_: click.ParamType[object]) -> str:
 
 def settings_page() -> str:
     """`docs/settings.md`: every key of the files that people write."""
-    defaults = {row.key: row.value for row in settings.explain(Path(os.devnull))}
+    with NamedTemporaryFile(suffix=".toml") as empty:  # a file that cannot be read has more held than usual
+        defaults = {row.key: row.value for row in settings.explain(Path(empty.name))}
     parts = [
         "# The files that people write",
         NOTE,
