@@ -352,7 +352,8 @@ def test_a_worker_that_does_not_keep_to_it_fails_its_cartridge_and_nobody_else(l
 )
 def test_an_honest_worker_that_wants_too_much_has_made_a_mistake_and_is_no_liar(text, said):
     with workers() as made:
-        world = world_of(made, f"async def process(event, context):\n    {text}\n    return event\n")
+        patient = coded("bad", f"async def process(event, context):\n    {text}\n    return event\n", limit_s=20)
+        world = Apart(plan(patient), made)
         seq = world.send()
         world.settle()
         assert said in world.exception(seq).reason
