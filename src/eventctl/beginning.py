@@ -112,7 +112,7 @@ def added(path: Path, wish: Wish, *, new_domains: Sequence[str] = ()) -> Added:
         if there is None:
             missing.append((key, value, said))
         elif there != value and not (key[0] == "members" and _same(there, value)):
-            kept.append(f"{'.'.join(key)} stays as it is, and not: {said}")
+            kept.append(f"{'.'.join(key)} stays as it is; asked for was: {said}")
 
     def check(after: str) -> None:
         if not _keeps(text, after):
