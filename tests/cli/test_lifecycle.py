@@ -82,6 +82,18 @@ def test_a_strangers_archive_is_shown_agreed_to_runs_and_goes_back(shop: Face, s
     assert "ok" in shop("verify").output
 
 
+def test_agreeing_beforehand_does_not_agree_to_more_than_the_version_before_may(shop: Face) -> None:
+    shop("cartridge", "install", str(source(shop)), "--domain", "shop", "--yes")
+    more = source(shop, "2.0.0", "till", 'permissions = { calls = ["command"] }')
+    before = tree(shop.root)
+    result = shop("cartridge", "install", str(more), "--domain", "shop", "--yes", code=2)
+    assert "till 2.0.0 asks for more than 1.0.0: call command" in result.stderr
+    assert "--wider" in result.stderr
+    assert before == tree(shop.root)
+    shop("cartridge", "install", str(more), "--domain", "shop", "--yes", "--wider")
+    assert "2.0.0" == one(shop)["version"]
+
+
 def test_nobody_here_to_agree_is_no_yes(shop: Face) -> None:
     before = tree(shop.root)
     result = shop("cartridge", "install", str(source(shop)), code=2)

@@ -106,7 +106,8 @@ def refuse(proposal: Proposal, problems: list[Problem]) -> None:
     """Raises `Misconfigured` for what nobody can agree to: the guardian refuses it, or it would not work in its place."""
     if proposal.verdict is not None and proposal.verdict.verdict == "refuse":
         why = next((each.sentence for each in proposal.verdict.reasons if each.severity == "refuse"), "it says not why")
-        raise Misconfigured(f"the guardian refuses {proposal.id}: {why}", where=proposal.place, hint="no consent changes that")
+        hint = "" if "--downgrade" in why else "no consent changes that"
+        raise Misconfigured(f"the guardian refuses {proposal.id}: {why}", where=proposal.place, hint=hint)
     if problems:
         raise Misconfigured.listing(problems)
 

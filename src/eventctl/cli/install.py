@@ -13,6 +13,7 @@ from eventctl.cli.params import DURATION
 from eventctl.cli.render import Screen
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.cli.who import principal
+from eventctl.errors import UsageError
 
 if TYPE_CHECKING:
     from eventctl.discovery import Found
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 @click.option("--member", "for_member", metavar="NAME", shell_complete=ids.MEMBERS, help="For this member alone.")
 @click.option("--backtest", "since", type=DURATION, metavar="DURATION", help="Try it over so much of the log first: 7d.")
 @click.option("--downgrade", is_flag=True, help="It is meant to be older than what is there.")
-@click.option("--yes", "-y", is_flag=True, help="Agree beforehand.")
+@click.option("--yes", "-y", is_flag=True, help="Agree beforehand, but not to more than the version before may.")
+@click.option("--wider", is_flag=True, help="With --yes: agree to more than that too.")
 @click.option("--ask", is_flag=True, help="Leave it for an admin to approve.")
 @json_option
 @click.pass_obj
@@ -40,6 +42,7 @@ def install(
     since: int | None,
     downgrade: bool,
     yes: bool,
+    wider: bool,
     ask: bool,
     as_json: bool,
 ) -> None:
@@ -82,12 +85,24 @@ def install(
             if not as_json:
                 show(screen, proposal, staged.package.manifest)
     if not ask:
+        if yes and not wider:
+            _no_wider(proposal)
         agree(f"Install {proposal.id} {proposal.version} in {place}?", given)
     kept = proposal
     proposal, done = carry_out(
         session, lambda store: replace(propose(store), verdict=kept.verdict, backtest=kept.backtest, before=kept.before), given
     )
     told(session, proposal, done, given)
+
+
+def _no_wider(proposal: Proposal) -> None:
+    """Raises `UsageError` for an update that asks for more than what is there: agreeing blindly does not go so far."""
+    if proposal.before is None or proposal.verdict is None or proposal.before.digest == proposal.digest:
+        return
+    more = [*proposal.verdict.diff.new, *proposal.verdict.diff.wider]
+    if more:
+        what = f"{proposal.id} {proposal.version} asks for more than {proposal.before.version}: {', '.join(more[:5])}"
+        raise UsageError(what, hint="--yes does not agree to that: look at it, then add --wider")
 
 
 def _judged(ground: Ground, proposal: Proposal, staged: Staged, downgrade: bool, cost: Any = None) -> Proposal:

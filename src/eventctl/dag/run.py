@@ -95,7 +95,10 @@ class Invocations:
 
 def copied(ran: Mapping[str, Mapping[str, Invocations]]) -> dict[str, dict[str, Invocations]]:
     """Counts by pipeline and cartridge, to go back to when what was run is taken back."""
-    return {pipeline: {name: replace(counts, boxes=list(counts.boxes)) for name, counts in of.items()} for pipeline, of in ran.items()}
+    return {
+        pipeline: {name: replace(counts, boxes=list(counts.boxes)) for name, counts in of.items()}
+        for pipeline, of in ran.items()
+    }
 
 
 class Kept(NamedTuple):
