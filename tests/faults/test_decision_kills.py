@@ -49,14 +49,15 @@ instructions = "Mend it."
 
 
 def walked(stage: Stage, point: str, env: dict[str, str], *, people: bool = False) -> Findings:
-    """Kill whoever comes to the point, one visit later each time; let others go on; settle and judge."""
+    """Kill whoever comes to the point, every other time one visit later; let others go on; settle and judge."""
     seen = stage.root.parent / "points.txt"
     for visit in range(1, CYCLES + 1):
-        armed = {"EVENTCTL_FAILPOINT": f"{point}=kill@{visit}", "EVENTCTL_FAILPOINT_SEEN": str(seen)}
+        nth = (visit + 1) // 2  # few decisions come due in one run, and the third of them is the last that is there for sure
+        armed = {"EVENTCTL_FAILPOINT": f"{point}=kill@{nth}", "EVENTCTL_FAILPOINT_SEEN": str(seen)}
         stage.send()
         stage.run(**env, **({} if people else armed))
         stage.people(**env, **(armed if people else {}))
-        time.sleep(0.3 if visit % 2 else 1.1)  # so that some windows are over before the runner comes again
+        time.sleep(1.1)  # so that some windows are over before the runner comes again
         stage.run(**env, **({} if people else armed))
     stage.settle(**env)
     reached = seen.read_text().split() if seen.exists() else []
