@@ -549,6 +549,32 @@ def test_a_plan_that_fails_by_our_own_fault_buries_one_event_and_no_other(monkey
 # --- calls -----------------------------------------------------------------------------------------------------------------------
 
 
+def test_an_answer_that_fails_by_our_own_fault_buries_the_event_that_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eventctl.dag import effects
+
+    real = effects.write
+
+    def broken(case: Any, kept: Any, *rest: Any) -> None:
+        if kept.cartridge.id == "ask":
+            raise ZeroDivisionError("ours")
+        real(case, kept, *rest)
+
+    monkeypatch.setattr(effects, "write", broken)
+    world = World(plan(cartridge("ask", ask, calls=("ask",))))
+    seq = world.send()
+    world.step()
+    assert {seq: "waiting"} == world.states()
+    world.answer()
+    report = world.step()
+    assert [seq] == report.buried
+    assert {seq: "dead"} == world.states()
+    monkeypatch.undo()
+    world.decide("dead.retry", seq)
+    world.step()
+    assert {} == world.states()
+    assert {"ask": "yes"} == world.annotations(seq)
+
+
 def test_a_call_parks_the_event_and_its_answer_runs_it_again_from_the_top() -> None:
     world = World(plan(cartridge("ask", ask), cartridge("note", note), cartridge("make", make)))
     seq = world.send(q=1)

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import orjson
+
 from eventctl.advance import Advanced, Tally, Wait, failure_text, in_halves, standing, undisturbed
 from eventctl.catalog import Catalog
 from eventctl.dag import leaves
@@ -190,12 +192,17 @@ class DagPipeline:
         """Pass an item that the platform itself fails at: its event is dead, by nobody's fault but ours."""
         self._open = None
         out, tally = Operations(), Tally()
+        asked = self._asked(store, item)
         known = store.snapshot(Keys(exceptions=[(self.name, item.seq)])).exceptions.get((self.name, item.seq))
         pos = item.pos or expected
         dead = ExceptionRow(self.name, item.seq, "dead", known.pos if known else pos, "", failure_text(error), attempts=1)
         if item.why == AGAIN and known is not None:
             tally.move("waiting", "dead")
             out.exceptions.append(dead)
+        elif asked is not None:  # its answer has passed, and no other will come
+            tally.count("applied")
+            tally.move("waiting", "dead")
+            out.exceptions.append(asked._replace(state="dead", reason=failure_text(error), attempts=1, due=None))
         elif item.why in ("answer", "retry") or (known is not None and known.pos <= expected):
             tally.count("applied")
         else:
@@ -203,8 +210,17 @@ class DagPipeline:
             out.exceptions.append(dead)
         out.advance = tally.advance(self.name, expected, pos, term)
         report.add(out, store.commit(out), passed=int(item.pos > 0))
-        report.buried.append(item.seq)
+        report.buried.append(item.seq if asked is None else asked.seq)
         return pos
+
+    def _asked(self, store: Store, item: FeedRow) -> ExceptionRow | None:
+        """The event of ours that waits for this answer."""
+        record = store.snapshot(Keys(records=[item.seq])).records.get(item.seq) if item.why == "answer" else None
+        if record is None or item.type != self.name:
+            return None
+        key = (self.name, int(orjson.loads(record.body)["seq"]))
+        row = store.snapshot(Keys(exceptions=[key])).exceptions.get(key)
+        return row if row is not None and row.state == "waiting" else None
 
 
 def _again(rows: Iterable[ExceptionRow]) -> list[FeedRow]:
