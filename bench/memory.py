@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import processes, workload
 from bench.appending import record
 from bench.figures import Figure, figure
-from bench.running import Running
+from bench.running import SHIPPED, Running
 from eventctl import client
 from eventctl.sqlite_store import SqliteStore
 from eventctl.views import InboxFilter
@@ -18,7 +18,6 @@ BURST = 100_000
 BATCH = 500
 SETTLE_S = 3.0
 PATIENCE_S = 120.0
-DOMAINS = {"creative-production", "customer-relations", "marketing", "software-development"}
 
 
 def measure(_rounds: int) -> list[Figure]:
@@ -55,7 +54,7 @@ def measure(_rounds: int) -> list[Figure]:
 
 
 def has_domains(store: SqliteStore) -> None:
-    missing = {f"domain:{name}" for name in DOMAINS} - {cursor.pipeline for cursor in store.cursors()}
+    missing = {f"domain:{name}" for name in SHIPPED} - {cursor.pipeline for cursor in store.cursors()}
     if missing:
         raise RuntimeError(f"not running: {', '.join(sorted(missing))}")
 
