@@ -255,7 +255,9 @@ DEADLINE = "2s"
 DEADLINE_S = 2.0
 NOTICEABLE = 2.0
 FLOOR_S = 0.002
-"""Below this the clock of a busy machine is what is measured."""
+TAIL_S = 0.010
+"""Below this it is the machine that is measured: a loop that hangs takes one of two processors, and who waits for a turn waits for
+some milliseconds. Runs gave 2.5 ms alone and 5.4 beside such a loop for the 99th of a hundred; whoever waits for a worker waits 2,000."""
 
 
 class Latency(NamedTuple):
@@ -289,7 +291,7 @@ def beside(paths: Paths, seconds: float, *, stop: Callable[[], bool] = lambda: F
 
 def noticed(alone: Latency, hung: Latency) -> bool:
     """Whether a domain would have noticed that another one hung."""
-    return hung.median > max(FLOOR_S, NOTICEABLE * alone.median) or hung.p99 > max(FLOOR_S, NOTICEABLE * alone.p99)
+    return hung.median > max(FLOOR_S, NOTICEABLE * alone.median) or hung.p99 > max(TAIL_S, NOTICEABLE * alone.p99)
 
 
 def measured(paths: Paths) -> tuple[Latency, Latency, float]:
