@@ -62,12 +62,6 @@ def test_the_folder_and_the_file_give_the_same_manifest(tmp_path):
     assert (1_000_000, 64_000_000) == (one.limits.time, one.limits.memory)
 
 
-def test_the_code_stands_where_the_form_says(tmp_path):
-    path = folder(tmp_path)
-    assert [path / "cartridge.py"] * 2 == [manifest.code_path(path), manifest.code_path(path / "cartridge.toml")]
-    assert tmp_path / "x.py" == manifest.code_path(tmp_path / "x.py")
-
-
 def test_reading_executes_nothing(tmp_path):
     mark = tmp_path / "executed"
     code = f"open({str(mark)!r}, 'w')\nraise SystemExit\n" + CODE

@@ -10,7 +10,7 @@ Who may is asked here and nowhere else; the verb's object is the place: `library
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -221,21 +221,13 @@ def carry_out(store: Store, proposal: Proposal, *, who: Principal, now: int) -> 
     known = store.snapshot(Keys(decisions=[proposal.call])).decisions if proposal.call else {}
     if known:
         return Done(known[proposal.call].number, 0)
-    for attempt in range(1, TRIES_MAX + 1):
-        _unchanged(store, proposal)
-        number = decisions.next_number(store)
+
+    def plan(number: int) -> Operations:
         out = _operations(proposal, number, who, now)
         out.decisions.append(_row(proposal, number, who, now))
-        failpoints.reach("lifecycle.before_commit")
-        try:
-            committed = store.commit(out, durable=True)
-        except Conflict:
-            if attempt == TRIES_MAX:
-                raise
-            continue
-        failpoints.reach("lifecycle.after_commit")
-        return Done(number, committed.seqs[0])
-    raise AssertionError("the last attempt returns or raises")
+        return out
+
+    return Done(*_committed(store, proposal, plan))
 
 
 def ask(store: Store, proposal: Proposal, *, who: Principal, now: int, terms: Autonomy) -> Done:
@@ -245,24 +237,34 @@ def ask(store: Store, proposal: Proposal, *, who: Principal, now: int, terms: Au
         raise UsageError("files are promoted by an admin, at once", hint="an admin leaves out --ask")
     scope, owner = scope_of(proposal.place)
     body = {**_words(proposal), "by": str(who), "cartridge": proposal.id}
-    for attempt in range(1, TRIES_MAX + 1):
-        _unchanged(store, proposal)
+
+    def plan(number: int) -> Operations:
         wish = decisions.Wish(
             uuid7(now), RIGHTS[proposal.do], f"{proposal.do}:{proposal.place}/{proposal.id}", "", 0,
             owner if scope == "domain" else "", owner if scope == "personal" else "", body, Ruling("L1", WHY_HELD),
         )  # fmt: skip
-        number = decisions.next_number(store)
         out = decisions.ask(wish, 0, number, now, terms)
         out.packages += _packed(proposal)
+        return out
+
+    return Done(_committed(store, proposal, plan)[0], 0, held=True)
+
+
+def _committed(store: Store, proposal: Proposal, plan: Callable[[int], Operations]) -> tuple[int, int]:
+    """Commit what is planned for the next decision's number; that number, and the number of the first record."""
+    for attempt in range(1, TRIES_MAX + 1):
+        _unchanged(store, proposal)
+        number = decisions.next_number(store)
+        out = plan(number)
         failpoints.reach("lifecycle.before_commit")
         try:
-            store.commit(out, durable=True)
+            committed = store.commit(out, durable=True)
         except Conflict:
             if attempt == TRIES_MAX:
                 raise
             continue
         failpoints.reach("lifecycle.after_commit")
-        return Done(number, 0, held=True)
+        return number, committed.seqs[0]
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -239,11 +239,6 @@ def _may(rule: Rule) -> dict[str, Any]:
     return {"emits": rule.emits, "permissions": Permissions(calls=rule.calls)}
 
 
-def code_path(path: Path) -> Path:
-    """Where the code of the cartridge at `path` stands."""
-    return path / CODE if path.is_dir() else path.parent / CODE if path.name == MANIFEST else path
-
-
 def dump(manifest: Manifest) -> bytes:
     """The checked manifest as JSON, for `undump`."""
     return manifest.model_dump_json(exclude_defaults=True, by_alias=True).encode()
