@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "agents", "app", "appendserver", "asked", "breadcrumb", "carrying", "client", "company", "diskwatch", "enriching", "frames", "gitlog", "house", "inbox", "invoked", "journald", "lifecycle", "outbox", "pipsource", "reload",
         "trial", "backtest", "beginning", "difference", "dryrun", "examples", "rehearsal", "runner", "runner_process", "runnerchild", "service", "servicefile", "staging", "starter", "confinement", "fences", "strikes", "supervisor", "worker", "worker_process", "workerlink", "workerrun", "workers", "whyasked", "workspace",
     ),
-    "5 faces": ("__main__", "cli", "demo", "kit", "pytest_plugin", "ran", "suites", "testing", "trying"),
+    "5 faces": ("__main__", "cli", "demo", "kit", "pytest_plugin", "ran", "suites", "testing", "trying", "tui"),
 }  # fmt: skip
 """Every module of `eventctl`, by the first part of its name. A new one finds its place here before it finds users.
 

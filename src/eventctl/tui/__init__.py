@@ -1,0 +1,12 @@
+"""The dashboard: the workspace on a terminal that stays open. This room knows how things look and which key does what.
+
+It reads through `views` and makes the moves that the command line makes, with the same functions; there is no server between, and
+nothing here decides anything. Arrows go one way:
+
+    app        the screens, the top line, what is remembered between runs
+      inbox detail decisions live cartridges held health      a screen a file: what it shows, and its keys
+        room   what every screen has: reading anew, telling what went wrong, help
+        rows   the one list: paged, marked, drawn line by line
+        look   glyphs, words and colours; the one door for text of strangers
+        desk   the way to the workspace: who asks, a thread that reads, one that moves
+"""

@@ -1,0 +1,183 @@
+"""What every screen of the dashboard has: the top line, a way to read anew, one place that says what went wrong, and undo."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from eventctl.errors import EventctlError
+from eventctl.tui.look import plain, said
+
+if TYPE_CHECKING:
+    from eventctl.store import Store
+    from eventctl.tui.desk import Desk
+    from eventctl.views import Counts
+
+
+READING = "reading"
+"""The group of work that reads the screen in front anew."""
+
+
+class Deed(NamedTuple):
+    """What was just done, in words, and the moves that take it back; None where nothing does."""
+
+    said: str
+    back: Callable[[Store], str] | None = None
+
+
+class Host(App[int]):
+    """What a screen may ask of the app around it."""
+
+    desk: Desk
+    last: Deed | None = None
+    """The last thing that was done and can be taken back."""
+
+    def tell(self, sentence: str, *, bad: bool = False) -> None:
+        """Say something to the person, whoever's words are in it."""
+        self.notify(said(sentence), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
+
+    async def attempt(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it; what a person can act on is said, with what to do next. Everything else is a bug and passes."""
+        try:
+            await work()
+        except EventctlError as wrong:
+            self.tell(" · ".join(part for part in (wrong.what, wrong.where, wrong.hint) if part), bad=True)
+
+    def behind(self, work: Callable[[], Awaitable[None]], group: str) -> None:
+        """Do it while keys are heard and the screen is painted. What is under way in the same group is given up for it."""
+        self.run_worker(self.attempt(work), group=group, exclusive=True)
+
+    def make(self, move: Callable[[Store], Deed]) -> None:
+        """Make a move, say what came of it, and keep what takes it back. Moves are made in the order of asking, and none is given up."""
+
+        async def work() -> None:
+            deed = await self.desk.move(move)
+            self.last = deed if deed.back else self.last
+            self.tell(deed.said)
+            self.reread()
+
+        self.run_worker(self.attempt(work), group="moves")
+
+    def reread(self) -> None:
+        """Let the screen in front, and the top line, read anew."""
+        self.behind(self.read_front, READING)
+
+    async def read_front(self) -> None:
+        """The reading itself."""
+        raise NotImplementedError
+
+
+class Tab(Static):
+    """The name of a screen in the top line: a click goes there."""
+
+    def __init__(self, mode: str, title: str) -> None:
+        super().__init__(markup=False, id=f"tab-{mode}")
+        self._mode = mode
+        self._title = title
+
+    def show(self, *, here: bool, count: int | None) -> None:
+        """Say whether this is the screen in front, and how much waits there."""
+        number = "" if not count else f" {count:,}" if count < 10_000 else f" {count // 1_000:,}k"
+        self.update(Content.styled(f" {self._title}{number} ", "bold reverse" if here else ""))
+
+    async def on_click(self) -> None:
+        """Go there."""
+        await self.app.run_action(f"go('{self._mode}')")
+
+
+class TopLine(Horizontal):
+    """One line: the screens with what waits in each, whether somebody works, and who looks."""
+
+    DEFAULT_CSS = """
+    TopLine { height: 1; background: $panel; }
+    TopLine > Tab { width: auto; }
+    TopLine > #told { width: 1fr; text-align: right; height: 1; }
+    """
+
+    TABS: ClassVar[Mapping[str, str]] = {
+        "inbox": "1 Inbox", "decisions": "2 Decisions", "live": "3 Live", "cartridges": "4 Cartridges", "held": "5 Held",
+        "health": "6 Health",
+    }  # fmt: skip
+
+    def compose(self) -> ComposeResult:
+        """The tabs, then what is told."""
+        for mode, title in self.TABS.items():
+            yield Tab(mode, title)
+        yield Static("", id="told", markup=False)
+
+    def show(self, here: str, counts: Counts | None, held: int, told: Content) -> None:
+        """Say how things stand. `held` are quarantined events and dead letters."""
+        waits = {} if counts is None else {
+            "inbox": counts.notifications_open, "decisions": counts.decisions_held, "held": held
+        }  # fmt: skip
+        for mode in self.TABS:
+            self.query_one(f"#tab-{mode}", Tab).show(here=mode == here, count=waits.get(mode))
+        self.query_one("#told", Static).update(told)
+
+
+class Room(Screen[None]):
+    """A screen. `body` gives its widgets, `reload` reads anew, `memory` and `recall` keep what is restored at the next start."""
+
+    MODE: ClassVar[str] = ""
+    """Its name among the modes of the app."""
+
+    DEFAULT_CSS = """
+    Room > #body { height: 1fr; }
+    Room > #note { height: 1; color: $text-muted; background: $surface; padding: 0 1; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "reload", "Read anew", show=False),
+    ]
+
+    @property
+    def host(self) -> Host:
+        """The app around it."""
+        return cast("Host", self.app)
+
+    @property
+    def desk(self) -> Desk:
+        """The way to the workspace."""
+        return self.host.desk
+
+    def compose(self) -> ComposeResult:
+        """The top line, the body, a line for what this screen says about itself, the keys."""
+        yield TopLine()
+        with Vertical(id="body"):
+            yield from self.body()
+        yield Static("", id="note", markup=False)
+        yield Footer()
+
+    def body(self) -> ComposeResult:
+        """The widgets of this screen."""
+        raise NotImplementedError
+
+    async def reload(self) -> None:
+        """Read what is shown anew. Called when the workspace has changed, at most once a second, and when the screen comes in front."""
+        raise NotImplementedError
+
+    def memory(self) -> dict[str, Any]:
+        """What to restore at the next start, as JSON."""
+        return {}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take up what `memory` gave at the end of the last run. It is called before anything is read, and may be of any shape."""
+
+    def note(self, text: str, tone: str = "muted") -> None:
+        """Say something about this screen in the line above the keys."""
+        self.query_one("#note", Static).update(plain(text, tone))
+
+    def action_reload(self) -> None:
+        """Read anew because somebody asks."""
+        self.host.reread()
+
+    def on_screen_resume(self) -> None:
+        """In front again: things may have changed."""
+        self.host.reread()
