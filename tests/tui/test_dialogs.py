@@ -81,6 +81,16 @@ def test_a_choice_shows_by_a_mark_which_one_it_is():
     play(Form("New", [Field("sort", "sort", "b", choices=("a", "b"))]), script)
 
 
+def test_a_tick_is_a_mark():
+    async def script(app, pilot):
+        await pilot.pause()
+        assert "✓" not in letters(app)
+        await pilot.press("space")
+        assert "✓" in letters(app)
+
+    play(Form("New", [Field("loud", "loud", flag=True)]), script)
+
+
 def test_in_several_lines_enter_is_a_new_line_and_ctrl_enter_sends():
     fields = [Field("text", "text", lines=3)]
     assert {"text": "a\nb"} == play(Form("New", fields), keys("a", "enter", "b", "ctrl+enter"))

@@ -21,6 +21,7 @@ from textual.widgets import Button, Checkbox, Input, OptionList, Static, TextAre
 from eventctl.tui.look import TONES, block, plain, said
 
 CHOSEN, OTHER = "●", "○"
+TICKED, UNTICKED = "✓", " "
 
 FRAME = 7
 """Lines of a dialog around its fields: the edges, two of heading, two of the ways out, and one to see that something lies below."""
@@ -163,6 +164,11 @@ class Tick(Checkbox):
         Binding("enter", "screen.send", "Send", show=False),
         Binding("space", "toggle_button", "Tick or not", show=False),
     ]
+
+    def watch_value(self) -> None:
+        """A mark and not a colour alone says whether it is ticked."""
+        self.BUTTON_INNER = TICKED if self.value else UNTICKED
+        super().watch_value()
 
 
 class Entry(Widget):
