@@ -28,7 +28,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins", "programs"),
     "2 memory": (
         "acting", "audit", "backup", "evidence", "decisions", "lookups", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "resolution", "retention", "silences", "snapshots",
-        "sqlite_connection", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "viewing",
+        "sqlite_connection", "sqlite_inbox", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "viewing",
     ),
     "3 flow": (
         "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "drawing", "graph", "guardian", "installed", "kept", "leaf", "matrix", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "typecheck", "scratch", "ruling", "system", "system_pipeline",

@@ -68,11 +68,15 @@ READS: dict[str, Callable[[SqliteStore], object]] = {
     "a later page": lambda store: store.views.inbox(InboxFilter(), after=store.views.inbox(InboxFilter(), limit=300).next),
     "a member's page": lambda store: store.views.inbox(InboxFilter(member="ada", unseen=True)),
     "open ones only": lambda store: store.views.inbox(InboxFilter(resolved=False)),
+    "how many fit, up to a bound": lambda store: store.views.inbox_count(InboxFilter(), most=100),
+    "version": lambda store: store.views.version(),
     "tail of the log": lambda store: store.views.log(LogFilter()),
     "older log": lambda store: store.views.log(LogFilter(), before=500),
     "log of a type": lambda store: store.views.log(LogFilter(types=["build.t3"])),
     "log of many types": lambda store: store.views.log(LogFilter(types=["build.*"])),
     "log of an entity": lambda store: store.views.log(LogFilter(entity="e77")),
+    "a span of the log for a text": lambda store: store.views.log(LogFilter(text="nowhere"), before=900, above=400),
+    "rate of the newest": lambda store: store.views.rate(NOON_US + store.tail("log") * 1_000_000 - 99_000_000, 1_000_000),
     "trace": lambda store: store.views.trace(500),
     "life": lambda store: store.views.life(500),
     "find": lambda store: store.views.find("e77"),
@@ -104,6 +108,19 @@ def test_the_counter_of_work_sees_a_scan(store: SqliteStore) -> None:
     fill(store, 1, 2000)
     scan = work(store, lambda: store.views.inbox(InboxFilter(text="nowhere")))
     assert scan > 10 * work(store, lambda: store.views.inbox(InboxFilter(), limit=5))
+
+
+def test_the_version_tells_what_another_connection_has_committed(store: SqliteStore) -> None:
+    reader = SqliteStore.open(store.connection.path, role="reader")
+    before = reader.views.version()
+    assert before == reader.views.version()
+    store.append([record(1)])
+    assert before != reader.views.version()
+    assert 1 == reader.tail("log")
+    after = reader.views.version()
+    store.append([record(1)])  # a repeat, which writes nothing
+    assert after == reader.views.version()
+    reader.close()
 
 
 def test_conservation_is_counted_from_where_the_last_look_ended(store: SqliteStore) -> None:

@@ -71,6 +71,7 @@ class Tables:
 
     def __init__(self) -> None:
         self._journal: Journal = []
+        self.commits = 0
         self.log: Table[int, LogRow] = Table(self._journal)
         self.identities: Table[tuple[str, str], int] = Table(self._journal)
         self.entities: Table[str, tuple[int, ...]] = Table(self._journal)
@@ -105,6 +106,8 @@ class Tables:
             for undo in reversed(self._journal):
                 undo()
             raise
+        else:
+            self.commits += 1
         finally:
             self._journal.clear()
 

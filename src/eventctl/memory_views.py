@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from eventctl.memory_tables import Tables, is_open
@@ -11,13 +12,16 @@ from eventctl.viewing import (
     FIND_MAX,
     TRACE_CHILDREN_MAX,
     TRACE_PARENTS_MAX,
+    ascending,
     check_filter,
+    check_step,
     fold_hash,
     parse_token,
-    rank,
+    place,
     token,
+    words_of,
 )
-from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace, TypeSeen
+from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, SourceSeen, Trace, TypeSeen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,16 +36,26 @@ class MemoryViews:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
+    def version(self) -> int:
+        return self._tables.commits
+
     def inbox(self, want: InboxFilter, *, limit: int = 50, after: str = "") -> InboxPage:
         check_filter(want)
-        below = parse_token(after) if after else None
+        order = want.order
+        behind = ascending(parse_token(after, order), order) if after else None
+        places = {row.id: ascending(place(row, order), order) for row in self._tables.notifications.rows.values()}
         items: list[InboxItem] = []
-        for row in sorted(self._tables.notifications.rows.values(), key=lambda row: (-rank(row), -row.id)):
-            view = self._tables.member_views.rows.get((want.member, row.id))
-            if (below is None or (rank(row), row.id) < below) and _wanted(row, view, want):
+        for row in sorted(self._wanted(want), key=lambda row: places[row.id]):
+            if behind is None or places[row.id] > behind:
+                view = self._tables.member_views.rows.get((want.member, row.id))
                 seen = (view.seen if view else 0) >= row.news
                 items.append(InboxItem(row, seen, view.snooze_until if view else None))
-        return InboxPage(items[:limit], token(items[limit - 1].notification) if limit and len(items) > limit else "")
+        more = limit and len(items) > limit
+        return InboxPage(items[:limit], token(items[limit - 1].notification, order) if more else "")
+
+    def inbox_count(self, want: InboxFilter, *, most: int = 1_000) -> int:
+        check_filter(want)
+        return len(self._wanted(want)[:most])
 
     def notification(self, number: int) -> Notification | None:
         return self._tables.notifications.rows.get(number)
@@ -61,9 +75,10 @@ class MemoryViews:
         found = [row for row in self._tables.log.rows.values() if text and row.id.startswith(text)]
         return sorted(found, key=lambda row: (row.id, row.source))[:FIND_MAX]
 
-    def log(self, want: LogFilter, *, limit: int = 50, before: int | None = None) -> list[LogRow]:
-        rows = reversed(self._tables.log.rows.values())
-        return [row for row in rows if (before is None or row.seq < before) and _logged(row, want)][:limit]
+    def log(self, want: LogFilter, *, limit: int = 50, before: int | None = None, above: int = 0) -> list[LogRow]:
+        words = words_of(want.text)
+        rows = [row for row in self._tables.log.rows.values() if above < row.seq and (before is None or row.seq < before)]
+        return [row for row in reversed(rows) if _logged(row, want) and _holds(words, (row.type, row.source), row.body)][:limit]
 
     def trace(self, seq: int) -> Trace | None:
         tables = self._tables
@@ -151,6 +166,19 @@ class MemoryViews:
     def type_names(self, *, limit: int = 10_000) -> list[str]:
         return sorted({row.type for row in self._tables.log.rows.values() if row.kind == "event"})[:limit]
 
+    def sources(self, *, limit: int = 200) -> list[SourceSeen]:
+        seen: dict[str, list[int]] = {}
+        for row in self._tables.log.rows.values():
+            seen.setdefault(row.source, []).append(row.seq)
+        found = [SourceSeen(source, len(seqs), max(seqs)) for source, seqs in seen.items()]
+        heard = [each for each in found if self._tables.log.rows[each.newest].kind == "event"]
+        return sorted(heard, key=lambda each: -each.newest)[:limit]
+
+    def rate(self, since: int, step: int) -> list[tuple[int, int]]:
+        check_step(step)
+        rows = self._tables.log.rows.values()
+        return sorted(Counter(row.at // step * step for row in rows if row.kind == "event" and row.at >= since).items())
+
     def counts(self) -> Counts:
         tables = self._tables
         open_ones = [row for row in tables.notifications.rows.values() if is_open(row)]
@@ -176,6 +204,16 @@ class MemoryViews:
             sorted(tables.touched.rows),
             (view for _, view in sorted(tables.member_views.rows.items())),
         )
+
+    def _wanted(self, want: InboxFilter) -> list[Notification]:
+        tables, words = self._tables, words_of(want.text)
+        found = []
+        for row in tables.notifications.rows.values():
+            newest = tables.log.rows.get(row.seq)
+            view = tables.member_views.rows.get((want.member, row.id))
+            if _wanted(row, view, want) and _holds(words, (row.title,), newest.body if newest else b""):
+                found.append(row)
+        return found
 
     def _unaccounted(self, row: CursorRow) -> int:
         rows = self._tables.log.rows if row.pipeline == LOG_PIPELINE else self._tables.feed.rows
@@ -203,7 +241,6 @@ def _wanted(row: Notification, view: MemberView | None, want: InboxFilter) -> bo
         and (not want.audience or row.audience in want.audience)
         and want.entity in (None, row.entity)
         and _within(row.updated_at, want.since, want.until)
-        and _lower(want.text) in _lower(row.title)
         and not (want.unseen and (view.seen if view else 0) >= row.news)
         and not (want.hide_silenced_at is not None and (row.silenced_until or 0) > want.hide_silenced_at)
         and not (want.silenced_at is not None and (row.silenced_until or 0) <= want.silenced_at)
@@ -225,6 +262,10 @@ def _within(moment: int, since: int | None, until: int | None) -> bool:
     return (since is None or moment >= since) and (until is None or moment < until)
 
 
-def _lower(text: str) -> str:
-    """As SQLite's LIKE compares: only A to Z have two cases."""
-    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+def _holds(words: Sequence[tuple[str, str]], plain: Sequence[str], body: bytes) -> bool:
+    """As SQLite's LIKE compares: only A to Z have two cases, which is how bytes have them."""
+    texts = [text.encode("utf-8", "surrogatepass").lower() for text in plain]
+    return all(
+        any(word.encode().lower() in text for text in texts) or as_json.encode().lower() in body.lower()
+        for word, as_json in words
+    )

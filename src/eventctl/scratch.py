@@ -59,6 +59,8 @@ class ScratchTables(Tables):
         except BaseException:
             self.rewind(mark)
             raise
+        else:
+            self.commits += 1
 
     def mark(self) -> Mark:
         return Mark(len(self._journal), self.seq, self.pos, self.last, 0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
+from eventctl import sqlite_inbox
 from eventctl import sqlite_reads as reads
 from eventctl.sqlite_connection import Connection, guarded
+from eventctl.sqlite_inbox import marks
 from eventctl.sqlite_reads import (
     DECISION_COLUMNS,
     LOG_COLUMNS,
@@ -24,15 +26,14 @@ from eventctl.store import DUPLICATE_OF, LOG_PIPELINE, Reject
 from eventctl.viewing import (
     FIND_MAX,
     OPEN_RANK,
-    RESOLVED_RANK,
     TRACE_CHILDREN_MAX,
     TRACE_PARENTS_MAX,
     check_filter,
+    check_step,
     fold_hash,
-    parse_token,
     token,
 )
-from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, Trace, TypeSeen
+from eventctl.views import Counts, InboxFilter, InboxItem, InboxPage, LogFilter, SourceSeen, Trace, TypeSeen
 
 if TYPE_CHECKING:
     import sqlite3
@@ -56,19 +57,24 @@ class SqliteViews:
         return self.connection.db
 
     @guarded
+    def version(self) -> int:
+        # What others commit changes data_version and not total_changes; with our own it is the other way round.
+        others: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        return others << 40 | self._db.total_changes
+
+    @guarded
     def inbox(self, want: InboxFilter, *, limit: int = 50, after: str = "") -> InboxPage:
         check_filter(want)
-        where, given = _inbox_conditions(want)
-        if after:
-            where.append("(n.rank, n.id) < (?, ?)")
-            given += parse_token(after)
-        statement = f"""SELECT {NOTIFICATION_COLUMNS}, v.seen, v.snooze_until
-          FROM notification AS n INDEXED BY notification_rank
-          LEFT JOIN member_view AS v ON v.member = ? AND v.notification = n.id
-          WHERE {" AND ".join(where)} ORDER BY n.rank DESC, n.id DESC LIMIT ?"""
-        items = [_inbox_item(row) for row in self._db.execute(statement, (want.member, *given, limit + 1))]
+        statement, given = sqlite_inbox.page(want, NOTIFICATION_COLUMNS, limit + 1, after)
+        items = [_inbox_item(row) for row in self._db.execute(statement, given)]
         more = len(items) > limit
-        return InboxPage(items[:limit], token(items[limit - 1].notification) if more and limit else "")
+        return InboxPage(items[:limit], token(items[limit - 1].notification, want.order) if more and limit else "")
+
+    @guarded
+    def inbox_count(self, want: InboxFilter, *, most: int = 1_000) -> int:
+        check_filter(want)
+        found: int = self._db.execute(*sqlite_inbox.counting(want, most)).fetchone()[0]
+        return found
 
     @guarded
     def notification(self, number: int) -> Notification | None:
@@ -100,10 +106,10 @@ class SqliteViews:
         return list(map(log_row, self._db.execute(statement, (text, text + "\U0010ffff"))))
 
     @guarded
-    def log(self, want: LogFilter, *, limit: int = 50, before: int | None = None) -> list[LogRow]:
+    def log(self, want: LogFilter, *, limit: int = 50, before: int | None = None, above: int = 0) -> list[LogRow]:
         from eventctl.patterns import matches
 
-        where, given = self._log_conditions(want, before)
+        where, given = self._log_conditions(want, before, above)
         only = " AND ".join(where)
         if not want.types:
             index = "INDEXED BY log_entity" if want.entity is not None else "NOT INDEXED"
@@ -168,7 +174,7 @@ class SqliteViews:
     def outbox(self, *, states: Sequence[str] = (), limit: int = 50, after: str = "") -> list[OutboxRow]:
         where, given = ["true"], list[Any](states)
         if states:
-            where.append(f"state IN ({','.join('?' * len(states))})")
+            where.append(f"state IN ({marks(states)})")
             where += [] if "done" in states else ["state <> 'done'"]
         if after:
             where.append("rowid < (SELECT rowid FROM outbox WHERE id = ?)")
@@ -189,7 +195,7 @@ class SqliteViews:
         where, given = ["number < ?"], list[Any]([SEQ_MAX if after is None else after])
         whose = [(column, values) for column, values in (("domain", domains), ("owner", owners)) if values]
         if whose:
-            where.append(f"({' OR '.join(f'{column} IN ({_marks(values)})' for column, values in whose)})")
+            where.append(f"({' OR '.join(f'{column} IN ({marks(values)})' for column, values in whose)})")
             given += [value for _, values in whose for value in values]
         statement = f"SELECT {DECISION_COLUMNS} FROM decision {{}} WHERE {' AND '.join(where)} ORDER BY number DESC LIMIT ?"
         if not states:
@@ -233,6 +239,20 @@ class SqliteViews:
         return [row[0] for row in self._db.execute(statement, (limit,))]
 
     @guarded
+    def sources(self, *, limit: int = 200) -> list[SourceSeen]:
+        statement = """SELECT s.source, events, newest FROM
+            (SELECT source, count(*) AS events, max(seq) AS newest FROM log INDEXED BY log_identity GROUP BY source) AS s
+          CROSS JOIN log ON seq = newest WHERE kind = 'event' ORDER BY newest DESC LIMIT ?"""
+        return [SourceSeen(*row) for row in self._db.execute(statement, (limit,))]
+
+    @guarded
+    def rate(self, since: int, step: int) -> list[tuple[int, int]]:
+        check_step(step)
+        statement = """SELECT at / ?1 * ?1 AS start, count(*) FROM log INDEXED BY log_at WHERE at >= ?2 AND kind = 'event'
+          GROUP BY start ORDER BY start"""
+        return list(self._db.execute(statement, (step, since)))
+
+    @guarded
     def counts(self) -> Counts:
         db = self._db
         states = dict(db.execute("SELECT state, count(*) FROM outbox WHERE state <> 'done' GROUP BY state").fetchall())
@@ -262,11 +282,11 @@ class SqliteViews:
             map(member_view, db.execute("SELECT * FROM member_view ORDER BY member, notification")),
         )
 
-    def _log_conditions(self, want: LogFilter, before: int | None) -> tuple[list[str], list[Any]]:
-        where, given = ["seq < ?"], list[Any]([SEQ_MAX if before is None else before])
+    def _log_conditions(self, want: LogFilter, before: int | None, above: int) -> tuple[list[str], list[Any]]:
+        where, given = ["seq < ? AND seq > ?"], list[Any]([SEQ_MAX if before is None else before, above])
         for column, values in (("kind", want.kinds), ("source", want.sources)):
             if values:
-                where.append(f"{column} IN ({','.join('?' * len(values))})")
+                where.append(f"{column} IN ({marks(values)})")
                 given += values
         if want.entity is not None:
             where.append("entity = ?")
@@ -279,7 +299,8 @@ class SqliteViews:
         if want.until is not None:
             where.append("at < ? AND seq <= (SELECT max(seq) FROM log WHERE at < ?)")
             given += [want.until, want.until]
-        return where, given
+        held, words = sqlite_inbox.holding(want.text, ("type", "source"), "body")
+        return where + held, given + words
 
     def _distinct(self, table: str, column: str) -> Iterator[str]:
         """The values of an index's first column, one seek each."""
@@ -310,57 +331,3 @@ def _inbox_item(row: Sequence[Any]) -> InboxItem:
     notification = notification_row(row[:-2])
     seen, snooze_until = row[-2:]
     return InboxItem(notification, (seen or 0) >= notification.news, snooze_until)
-
-
-def _inbox_conditions(want: InboxFilter) -> tuple[list[str], list[Any]]:
-    where, given = ["n.rank >= ?"], list[Any]([0 if want.archived else RESOLVED_RANK if want.resolved else OPEN_RANK])
-    if not want.resolved:
-        where.append("n.agent_state <> 'resolved'")
-    for column, patterns in (("n.type", want.types), ("n.domain", want.domains)):
-        if patterns:
-            where.append(f"({' OR '.join(_chosen(column, pattern, given) for pattern in patterns)})")
-    for column, values in (("n.agent_state", want.states), ("n.audience", want.audience)):
-        if values:
-            where.append(f"{column} IN ({','.join('?' * len(values))})")
-            given += values
-    for condition, value in (
-        ("n.level >= ?", want.level_min or None),
-        ("n.entity = ?", want.entity),
-        ("n.updated_at >= ?", want.since),
-        ("n.updated_at < ?", want.until),
-        ("n.title LIKE ? ESCAPE '\\'", _like(want.text) if want.text else None),
-        ("coalesce(v.snooze_until, 0) <= ?", want.hide_snoozed_at),
-        ("coalesce(n.silenced_until, 0) <= ?", want.hide_silenced_at),
-        ("n.silenced_until > ?", want.silenced_at),
-    ):
-        if value is not None:
-            where.append(condition)
-            given.append(value)
-    if want.unseen:
-        where.append("coalesce(v.seen, 0) < n.news")
-    return where, given
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
-
-
-def _like(text: str) -> str:
-    for special in "\\%_":
-        text = text.replace(special, f"\\{special}")
-    return f"%{text}%"
-
-
-def _chosen(column: str, pattern: str, given: list[Any]) -> str:
-    """The condition that a pattern chooses this column; a plain comparison wherever one says it all."""
-    if "*" not in pattern:
-        given.append(pattern)
-        return f"{column} = ?"
-    if pattern == "**":
-        return "true"
-    head = pattern.removesuffix(".**")
-    if "*" not in head:
-        given.extend((f"{head}.", f"{head}/"))  # "/" is the character after "."
-        return f"({column} >= ? AND {column} < ?)"
-    given.append(pattern)
-    return f"fits(?, {column})"

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -27,7 +27,7 @@ from eventctl.store import (
     TimerRow,
 )
 from eventctl.suites.rows import NOON_US, asked, notification, owed, record
-from eventctl.views import InboxFilter, LogFilter, Trace
+from eventctl.views import InboxFilter, LogFilter, Order, Trace
 
 # Small ranges: what is wanted are collisions.
 SMALL = st.integers(1, 6)
@@ -72,6 +72,9 @@ NOTIFICATIONS = st.builds(
     actionable=st.booleans(),
     agent_state=st.sampled_from(["none", "claimed", "resolved"]),
     archived_at=st.none() | MOMENTS,
+    domain=NAMES,
+    entity=st.sampled_from([None, "", "a", "b"]),
+    seq=SMALL,
     updated_at=MOMENTS,
     due=MAYBE_MOMENT,
     ver=st.integers(1, 3),
@@ -231,7 +234,8 @@ class Stores(RuleBasedStateMachine):
             InboxFilter,
             types=st.lists(PATTERNS, max_size=2),
             level_min=st.integers(0, 2),
-            text=st.sampled_from(["", "BUILD", "ä", "Ä", "%", "_", "1%"]),
+            text=st.sampled_from(["", "BUILD", "ä", "Ä", "%", "_", "1%", "1% build"]),
+            order=st.sampled_from(get_args(Order)),
             member=NAMES,
             unseen=st.booleans(),
             hide_snoozed_at=MAYBE_MOMENT,
@@ -246,6 +250,7 @@ class Stores(RuleBasedStateMachine):
         page = self.both(lambda store: store.views.inbox(want, limit=limit))
         if page.next:
             self.both(lambda store: store.views.inbox(want, limit=limit, after=page.next))
+        self.both(lambda store: store.views.inbox_count(want, most=limit))
 
     @rule(
         want=st.builds(
@@ -256,12 +261,14 @@ class Stores(RuleBasedStateMachine):
             entity=st.none() | NAMES,
             since=MAYBE_MOMENT,
             until=MAYBE_MOMENT,
+            text=st.sampled_from(["", "build", "DEPLOY eu", "a"]),
         ),
         limit=st.integers(0, 4),
         before=st.none() | st.integers(0, 30),
+        above=st.integers(0, 9),
     )
-    def read_the_log(self, want: LogFilter, limit: int, before: int | None) -> None:
-        self.both(lambda store: store.views.log(want, limit=limit, before=before))
+    def read_the_log(self, want: LogFilter, limit: int, before: int | None, above: int) -> None:
+        self.both(lambda store: store.views.log(want, limit=limit, before=before, above=above))
 
     @rule(seq=SMALL, limit=st.integers(1, 4), states=st.lists(STATES, max_size=2), now=MOMENTS)
     def read_the_rest(self, seq: int, limit: int, states: list[str], now: int) -> None:
@@ -280,6 +287,8 @@ class Stores(RuleBasedStateMachine):
         self.both(lambda store: store.views.types_seen(limit=limit))
         self.both(lambda store: store.views.types_seen(limit=limit, since=now))
         self.both(lambda store: store.views.type_names(limit=limit))
+        self.both(lambda store: store.views.sources(limit=limit))
+        self.both(lambda store: store.views.rate(now, 7_000_000))
         self.both(lambda store: store.views.rejects(limit=limit, before=seq))
         self.both(lambda store: [row.id for row in store.views.outbox(states=states, limit=limit, after=str(seq))])
 

@@ -49,7 +49,7 @@ def inbox() -> None:
 @click.option("--audience", multiple=True, metavar="WHOM", help="workspace, domain:NAME or member:NAME; may be repeated.")
 @click.option("--since", type=MOMENT, metavar="TIME", help="Changed since then: 2h, or 2026-11-20T10:00:00Z.")
 @click.option("--until", type=MOMENT, metavar="TIME", help="Last changed before then.")
-@click.option("--text", default="", metavar="WORDS", help="With these words in the title.")
+@click.option("--text", default="", metavar="WORDS", help="With all these words in the title or in the newest event.")
 @click.option("--unseen", is_flag=True, help="Only what you have not seen.")
 @click.option("--resolved", is_flag=True, help="With what is resolved.")
 @click.option("--archived", is_flag=True, help="With what is resolved, and what was put away.")
@@ -294,12 +294,12 @@ class _Rest(NamedTuple):
     @classmethod
     def of(cls, store: Store, page: InboxPage, want: InboxFilter, *, theirs: bool) -> _Rest:
         settled = replace(want, resolved=True, states=("resolved",))
-        hidden = 0 if want.resolved or want.states else len(store.views.inbox(settled, limit=COUNTED_MAX).items)
+        hidden = 0 if want.resolved or want.states else store.views.inbox_count(settled, most=COUNTED_MAX)
         at = want.hide_silenced_at
         quiet = replace(want, hide_silenced_at=None, silenced_at=at)
-        silenced = 0 if at is None else len(store.views.inbox(quiet, limit=COUNTED_MAX).items)
+        silenced = 0 if at is None else store.views.inbox_count(quiet, most=COUNTED_MAX)
         everybodys = replace(want, audience=())
-        rows = [len(store.views.inbox(each, limit=COUNTED_MAX).items) for each in (everybodys, want)] if theirs else [0, 0]
+        rows = [store.views.inbox_count(each, most=COUNTED_MAX) for each in (everybodys, want)] if theirs else [0, 0]
         others = rows[0] - rows[1]
         if page.items:
             return cls(hidden, silenced, 0, others)

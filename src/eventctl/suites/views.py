@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -10,7 +10,9 @@ from eventctl.errors import UsageError
 from eventctl.notification import MemberView
 from eventctl.store import DUPLICATE_OF, ExceptionRow, FeedRow, Operations, Store
 from eventctl.suites.rows import NOON_US, advance, asked, changed, held, notification, owed, record
-from eventctl.views import InboxFilter, LogFilter
+from eventctl.views import InboxFilter, LogFilter, Order
+
+ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 def shown(store: Store, **want: Any) -> list[int]:
@@ -50,9 +52,81 @@ class ViewSuite:
         rest = store.views.inbox(InboxFilter(), limit=9, after=first.next)
         assert [3, 2, 1] == [item.notification.id for item in rest.items]
 
-    def test_a_page_token_that_is_none_is_wrong_usage(self, store: Store) -> None:
+    @pytest.mark.parametrize("order", ORDERS)
+    @pytest.mark.parametrize("token", ["zz", "level.1.2", "age.1", "age.1.2.3", "entity.1.2.zz", "1.", "f" * 17 + ".1"])
+    def test_a_page_token_that_is_none_is_wrong_usage(self, store: Store, order: Order, token: str) -> None:
         with pytest.raises(UsageError):
-            store.views.inbox(InboxFilter(), after="zz")
+            store.views.inbox(InboxFilter(order=order), after=token)
+
+    @pytest.mark.parametrize(
+        ("order", "found"),
+        [
+            ("level", [2, 5, 4, 1, 3]),
+            ("age", [2, 3, 4, 1, 5]),
+            ("oldest", [5, 1, 4, 3, 2]),
+            ("domain", [5, 1, 3, 2, 4]),
+            ("entity", [4, 5, 1, 2, 3]),
+        ],
+    )
+    def test_the_inbox_is_sorted_by(self, store: Store, order: Order, found: list[int]) -> None:
+        rows = [
+            notification(1, level=1, updated_at=NOON_US + 5, domain="marketing", entity="b"),
+            notification(2, level=3, updated_at=NOON_US + 9, domain="ops", entity=None),
+            notification(3, level=0, updated_at=NOON_US + 7, domain="marketing", entity=""),
+            notification(4, level=1, updated_at=NOON_US + 5, domain="ops", entity="a"),
+            notification(5, level=2, updated_at=NOON_US + 1, domain="marketing", entity="b", agent_state="claimed"),
+        ]
+        store.commit(Operations(opened=rows))
+        assert found == shown(store, order=order)
+
+    @pytest.mark.parametrize("order", ORDERS)
+    def test_pages_of_every_order_give_every_row_once_also_when_rows_move(self, store: Store, order: Order) -> None:
+        names = ["é", "b.c", "a'", "", "z"]
+        rows = [
+            notification(n, level=n % 3, updated_at=NOON_US + n % 5, domain=names[n % 4], entity=[*names, None][n % 6])
+            for n in range(1, 24)
+        ]
+        store.commit(Operations(opened=rows))
+        found: list[int] = []
+        after = ""
+        for size in (5, 1, 7, 9, 9):
+            page = store.views.inbox(InboxFilter(order=order), limit=size, after=after)
+            found += [item.notification.id for item in page.items]
+            after = page.next
+            if not after:
+                break
+            # The last one that was shown moves away, to the end or the beginning of the list.
+            store.commit(Operations(changed=[changed(held(store, found[-1]), archived_at=1)]))
+        assert ("", list(range(1, 24))) == (after, sorted(found))
+
+    def test_what_fits_is_counted_as_far_as_it_is_asked(self, store: Store) -> None:
+        store.commit(
+            Operations(opened=[notification(n, level=n % 2) for n in range(1, 12)], member_views=[MemberView("ada", 1, 1)])
+        )
+        views = store.views
+        assert (11, 6, 10, 4, 0) == (
+            views.inbox_count(InboxFilter()), views.inbox_count(InboxFilter(level_min=1)),
+            views.inbox_count(InboxFilter(member="ada", unseen=True)), views.inbox_count(InboxFilter(), most=4),
+            views.inbox_count(InboxFilter(text="nowhere")),
+        )  # fmt: skip
+        with pytest.raises(UsageError):
+            views.inbox_count(InboxFilter(unseen=True))
+
+    def test_too_much_text_to_look_for_is_wrong_usage(self, store: Store) -> None:
+        assert [] == shown(store, text="a " * 500)
+        for text in ("a" * 1_001, "\ud800"):
+            with pytest.raises(UsageError):
+                shown(store, text=text)
+
+    def test_the_version_is_another_one_after_every_commit(self, store: Store) -> None:
+        seen = [store.views.version()]
+        for n in range(1, 4):
+            store.append([record(n)])
+            seen.append(store.views.version())
+            store.commit(Operations(opened=[notification(n)]))
+            seen.append(store.views.version())
+        assert 7 == len(set(seen))
+        assert seen[-1] == store.views.version()
 
     @pytest.mark.parametrize(
         ("want", "found"),
@@ -74,14 +148,24 @@ class ViewSuite:
             ({"text": "API"}, [2]),
             ({"text": "100%"}, [3]),
             ({"text": "1_0"}, []),
+            ({"text": "api deploy"}, [2]),
+            ({"text": "api rolled"}, []),
+            ({"text": "TIMEOUT"}, [3, 2]),
+            ({"text": "rolled timeout"}, [3]),
+            ({"text": '"quoted"'}, [1]),
+            ({"text": "first"}, []),
         ],
     )
     def test_the_inbox_is_filtered_by(self, store: Store, want: dict[str, Any], found: list[int]) -> None:
         rows = [
-            notification(1, level=1, audience="member:ada"),
-            notification(2, type="deploy.failed", domain="ops", entity="service/a", title="Deploy api"),
-            notification(3, type="deploy.done", domain="ops.eu", level=3, agent_state="claimed", title="Rolled out 100%"),
+            notification(1, level=1, audience="member:ada", seq=1),
+            notification(2, type="deploy.failed", domain="ops", entity="service/a", title="Deploy api", seq=3),
+            notification(
+                3, type="deploy.done", domain="ops.eu", level=3, agent_state="claimed", title="Rolled out 100%", seq=3
+            ),
         ]
+        bodies = (b'{"why":"is \\"quoted\\""}', b'{"why":"first"}', b'{"why":"Timeout"}')
+        store.append([record(number, body=body) for number, body in enumerate(bodies, 1)])
         store.commit(Operations(opened=rows))
         assert found == shown(store, **want)
 
@@ -142,6 +226,14 @@ class ViewSuite:
             ({"since": NOON_US + 2_000_000, "until": NOON_US + 5_000_000, "types": ["a.b"]}, [4]),
             ({"since": NOON_US * 2}, []),
             ({"until": 0}, []),
+            ({"text": "NUMBER"}, [6, 5, 4, 3, 2, 1]),
+            ({"text": "x"}, [5, 3, 2]),
+            ({"text": "x c.d"}, [5]),
+            ({"text": "seen"}, [3]),
+            ({"text": '":4}'}, []),
+            ({"text": ":4}"}, [4]),
+            ({"text": "1%"}, []),
+            ({"text": "x", "types": ["a.*"]}, [2]),
         ],
     )
     def test_the_log_is_filtered_by(self, store: Store, want: dict[str, Any], found: list[int]) -> None:
@@ -153,6 +245,9 @@ class ViewSuite:
         assert found == [row.seq for row in store.views.log(LogFilter(**want))]
         assert found[:1] == [row.seq for row in store.views.log(LogFilter(**want), limit=1)]
         assert [seq for seq in found if seq < 5] == [row.seq for row in store.views.log(LogFilter(**want), before=5)]
+        assert [seq for seq in found if 2 < seq < 5] == [
+            row.seq for row in store.views.log(LogFilter(**want), before=5, above=2)
+        ]
 
     def test_a_clock_that_jumped_back_hides_no_record(self, store: Store) -> None:
         store.append(
@@ -228,6 +323,23 @@ class ViewSuite:
         store.append([record(1, type="b"), record(2, kind="move", type="m"), record(3, type="b"), record(4, type="a")])
         assert ["a", "b"] == store.views.type_names()
         assert ["a"] == store.views.type_names(limit=1)
+
+    def test_sources_are_those_of_events_the_last_heard_first(self, store: Store) -> None:
+        assert [] == store.views.sources()
+        store.append([
+            record(1, source="b"), record(2, source="a"), record(3, source="move", kind="move"), record(4, source="b"),
+        ])  # fmt: skip
+        assert [("b", 2, 4), ("a", 1, 2)] == store.views.sources()
+        assert [("b", 2, 4)] == store.views.sources(limit=1)
+
+    def test_the_rate_counts_events_by_the_step_that_they_were_ingested_in(self, store: Store) -> None:
+        moments = [(1, 0), (2, 9), (3, 10), (4, 35), (5, 12), (6, 35)]
+        store.append([record(n, at=NOON_US + at, kind="move" if n == 6 else "event") for n, at in moments])
+        assert [(NOON_US, 2), (NOON_US + 10, 2), (NOON_US + 30, 1)] == store.views.rate(NOON_US, 10)
+        assert [(NOON_US, 1), (NOON_US + 10, 2), (NOON_US + 30, 1)] == store.views.rate(NOON_US + 5, 10)
+        assert [] == store.views.rate(NOON_US + 36, 10)
+        with pytest.raises(UsageError):
+            store.views.rate(NOON_US, 0)
 
     def test_cursors_say_how_far_behind_they_are(self, store: Store) -> None:
         store.open_cursor("system", at=0)
