@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from eventctl.evidence import DAYS, Evidence, Scope, gather, suggested, words, would
+from eventctl.evidence import DAYS, Evidence, Scope, alike, gather, suggested, words, would
 from eventctl.memory_store import MemoryStore
 from eventctl.store import DecisionRow, Operations
 from eventctl.suites.rows import NOON_US, asked
@@ -96,3 +96,10 @@ def test_more_than_a_page_is_counted():
 )
 def test_another_level_is_suggested_where_all_of_many_were_approved_and_none_taken_back(level, rows, wanted):
     assert wanted == suggested(gathered(*rows), level)
+
+
+def test_what_was_made_of_the_like_is_the_newest_of_its_kind_within_the_days():
+    rows = [row(kind="a", days=DAYS + 1), *(row(kind=kind) for kind in "abababa")]
+    found = alike(store_of(*rows).views, "a", now=NOW, most=3)
+    assert [8, 6, 4] == [each.number for each in found]
+    assert [2, 4, 6, 8] == sorted(each.number for each in alike(store_of(*rows).views, "a", now=NOW))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -88,6 +89,11 @@ def gather(views: Views, scope: Scope, *, after: int, now: int) -> Evidence:
         found.failed += row.state in ("failed", "unknown")
         found.alone += not row.approved and row.state in ("approved", "done", "undone", "undoing", "failed", "unknown")
     return found
+
+
+def alike(views: Views, kind: str, *, now: int, most: int = 5) -> list[DecisionRow]:
+    """The newest decisions of one kind within `DAYS`, newest first."""
+    return list(islice((row for row in _recent(views, now - DAYS * DAY) if row.kind == kind), most))
 
 
 def words(found: Evidence) -> str:

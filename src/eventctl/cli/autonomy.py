@@ -104,7 +104,7 @@ def set_(
     done = company.change(
         paths, [(key, level)], verb=company.AUTONOMY, principal=principal(session), now=session.now(), dry=dry_run
     )
-    found = _evidence(session, Scope(type_ or "", cartridge, domain))
+    found = evidence_of(session, Scope(type_ or "", cartridge, domain))
     if as_json:
         changing.answer(session, done, as_json, dry=dry_run, evidence=_form(found))
         return
@@ -139,7 +139,7 @@ def explain(session: Session, /, type_: str, cartridge: str, domain: str, as_jso
     own = own or (owner if scope == "domain" else "")
     mine = scope == "personal" and not domain
     ruling = of_member(owner) if mine else _matrix(session).level(type_, id_, domain or own)
-    found = _evidence(session, Scope(type_, cartridge, domain))
+    found = evidence_of(session, Scope(type_, cartridge, domain))
     next_ = "" if mine else suggested(found, ruling.level)
     words = f"eventctl autonomy set {next_} {f'--cartridge {cartridge}' if cartridge else f'--type {type_}'}" if next_ else ""
     if as_json:
@@ -199,7 +199,8 @@ def _rows(matrix: Autonomy) -> list[Sequence[str]]:
     return [*rows, ("everything else", matrix.default, ours)]
 
 
-def _evidence(session: Session, scope: Scope) -> Evidence:
+def evidence_of(session: Session, scope: Scope) -> Evidence:
+    """What people decided lately about those. Walks the decisions of a month."""
     from eventctl import settings
     from eventctl.evidence import gather
 

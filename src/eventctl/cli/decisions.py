@@ -11,6 +11,7 @@ import click
 from eventctl import client
 from eventctl import decisions as machine
 from eventctl.cli import forms, ids
+from eventctl.cli.moving import LATER
 from eventctl.cli.render import Cell, Screen, count, document, json_text, listing, local
 from eventctl.cli.session import Lister, Session, json_option
 from eventctl.cli.shortid import decision, number
@@ -104,9 +105,9 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
         return
     screen, body = Screen(session), forms.value(row.body)
     screen.title(f"d{row.number}  {body.get('summary', row.name)}")
-    screen.fields(_fields(screen, row, body, approvals, about.type if about else ""), indent=2)
+    screen.fields(fields(row, body, approvals, about.type if about else "", screen.now), indent=2)
     screen.line()
-    for label, lines in _deeds(row, body):
+    for label, lines in deeds(row, body):
         screen.heading(label)
         for line in lines:
             screen.block(line)
@@ -169,12 +170,13 @@ def _decide(session: Session, verb: str, given: tuple[str, ...], as_json: bool, 
     try:
         with client.short(session.paths()) as store:
             wanted = [decision(store.views, each).number for each in given]
-            done.extend(_one(store, verb, each, who, session.now(), why) for each in wanted)
+            done.extend(decide(store, verb, each, who, session.now(), why) for each in wanted)
     finally:
         _answer(session, done, as_json)
 
 
-def _one(store: Store, verb: str, wanted: int, who: Principal, now: int, why: str) -> machine.Decided:
+def decide(store: Store, verb: str, wanted: int, who: Principal, now: int, why: str = "") -> machine.Decided:
+    """Approve, deny or undo one decision; what an install does is part of the commit that approves it. Raises as `machine.approve` does."""
     if verb == "deny":
         return machine.deny(store, wanted, principal=who, now=now, why=why)
     if verb == "undo":
@@ -194,13 +196,14 @@ def _answer(session: Session, done: list[machine.Decided], as_json: bool) -> Non
         return
     screen = Screen(session)
     for each in done:
-        screen.line(f"d{each.row.number}  {_words(each.row)}", machine.summary_of(each.row))
+        screen.line(f"d{each.row.number}  {words(each.row)}", machine.summary_of(each.row))
     owed = any(each.row.state in ("approved", "undoing") for each in done)
     if owed and client.run_info(session.paths()) is None:
-        screen.say("it happens when a runner comes to it: `eventctl run --until-idle`")
+        screen.say(LATER)
 
 
-def _words(row: DecisionRow) -> str:
+def words(row: DecisionRow) -> str:
+    """How it stands, said to who has just decided it."""
     return {"approved": "approved", "done": "approved and done", "undoing": "is taken back", "undone": "taken back"}.get(
         row.state, row.state
     )
@@ -212,18 +215,17 @@ def _row(screen: Screen, row: DecisionRow) -> list[object]:
     return [f"d{row.number}", screen.ago(row.asked_at), state, until, machine.asker(row), machine.summary_of(row)]
 
 
-def _fields(
-    screen: Screen, row: DecisionRow, body: Mapping[str, Any], approvals: int, about: str
-) -> Iterator[tuple[str, object]]:
-    yield "state", _state(screen, row)
-    yield "who asks", f"{_person(body.get('by', ''))}, {screen.ago(row.asked_at)}"
+def fields(row: DecisionRow, body: Mapping[str, Any], approvals: int, about: str, now: int) -> Iterator[tuple[str, object]]:
+    """How it stands, who asks and why, as names and values. `approvals` are those of its kind, `about` is its event's type."""
+    yield "state", _state(row, now)
+    yield "who asks", f"{_person(body.get('by', ''))}, {ago(row.asked_at, now)}"
     yield "because of", f"e{row.seq} {about}".strip() if row.seq else ""
     yield "level", f"{body.get('level', '')}  ({body.get('why', '')})"
     yield "approved", f"{count(approvals, 'time')} by a person, of this kind: {row.kind}"
     alone = machine.at_the_desk(row) and not (row.owner and row.name in ("install", "remove"))
     yield "who decides", "an admin" if alone else f"{machine.whose(row)}, or an admin"
     if row.decided_at is not None:
-        yield "decided", f"by {_person(row.decided_by) or 'nobody: autonomy let it act'}, {screen.ago(row.decided_at)}"
+        yield "decided", f"by {_person(row.decided_by) or 'nobody: autonomy let it act'}, {ago(row.decided_at, now)}"
 
 
 def _person(principal: str) -> str:
@@ -231,10 +233,10 @@ def _person(principal: str) -> str:
     return principal.removeprefix("cli:")
 
 
-def _state(screen: Screen, row: DecisionRow) -> str:
+def _state(row: DecisionRow, now: int) -> str:
     if row.due is None:
         return row.state
-    when = f"{local(row.due)} ({ago(row.due, screen.now)})"
+    when = f"{local(row.due)} ({ago(row.due, now)})"
     return {
         "held": f"held: waits for a person until {when}, and is denied then",
         "window": f"window: acts by itself at {when}, unless it is undone",
@@ -242,7 +244,7 @@ def _state(screen: Screen, row: DecisionRow) -> str:
     }.get(row.state, row.state)
 
 
-def _deeds(row: DecisionRow, body: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+def deeds(row: DecisionRow, body: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """What exactly is done, and what takes it back."""
     args = body.get("args") or {}
     yield "What is done", _change(args) if machine.at_the_desk(row) and args.get("id") else deed(row.name, args)
@@ -282,8 +284,13 @@ def _ended(screen: Screen, body: Mapping[str, Any], said: Mapping[str, Any] | No
     if body.get("error"):
         screen.heading("How it ended")
         screen.sentence(body["error"])
-    result = said.get("result") if said else None
-    output = result.get("output") if isinstance(result, Mapping) else None
-    if output:
+    if lines := output(said):
         screen.heading("What it said")
-        screen.block("\n".join(str(output).splitlines()[-OUTPUT_LINES:]))
+        screen.block("\n".join(lines))
+
+
+def output(said: Mapping[str, Any] | None) -> list[str]:
+    """The last lines that came with an answer."""
+    result = said.get("result") if said else None
+    given = result.get("output") if isinstance(result, Mapping) else None
+    return str(given).splitlines()[-OUTPUT_LINES:] if given else []

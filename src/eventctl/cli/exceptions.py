@@ -63,7 +63,7 @@ def show_one(session: Session, state: str, given: str, as_json: bool, *, noun: s
     screen = Screen(session)
     screen.title(f"e{rows[0].seq}  {record.type if record else 'trimmed from the log'}")
     for row in rows:
-        pairs = [("where", _where(row)), ("reason", in_words(row.reason)), ("attempts", row.attempts or None)]
+        pairs = [("where", where(row)), ("reason", in_words(row.reason)), ("attempts", row.attempts or None)]
         screen.fields(pairs, indent=2)
     if record is not None:
         screen.fields([("source", record.source), ("by", record.principal), ("at", local(record.at))], indent=2)
@@ -111,9 +111,10 @@ def _record(row: LogRow | None) -> dict[str, Any] | None:
 
 def _row(screen: Screen, row: ExceptionRow, record: LogRow | None) -> list[object]:
     if record is None:
-        return [f"e{row.seq}", "", "trimmed from the log", "", _where(row), row.reason]
-    return [f"e{row.seq}", screen.ago(record.at), record.type, record.source, _where(row), row.reason]
+        return [f"e{row.seq}", "", "trimmed from the log", "", where(row), row.reason]
+    return [f"e{row.seq}", screen.ago(record.at), record.type, record.source, where(row), row.reason]
 
 
-def _where(row: ExceptionRow) -> str:
+def where(row: ExceptionRow) -> str:
+    """The pipeline that says so, and its cartridge."""
     return f"{row.pipeline}/{row.cartridge}" if row.cartridge else row.pipeline

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MEMBERS = ("seen", "unseen", "snooze", "unsnooze")
 """Moves of a member's own side; the others are of the one who does the work."""
 
+LATER = "it happens when a runner comes to it: `eventctl run --until-idle`"
+"""What is said where no runner works."""
+
 WORKERS = ("claim", "start", "release", "resolve")
 
 
@@ -118,4 +121,4 @@ def _answer_control(
     for line in (line for lines in told.values() for line in lines):
         screen.line(line)
     if asked and client.run_info(session.paths()) is None:
-        screen.say("it happens when a runner comes to it: `eventctl run --until-idle`")
+        screen.say(LATER)

@@ -108,7 +108,7 @@ def release(
             yield row
 
     def told(rows: list[ExceptionRow]) -> dict[str, list[str]]:
-        return _rules([(row, records[row.seq]) for row in rows]) if trust_source else {}
+        return rules([(row, records[row.seq]) for row in rows]) if trust_source else {}
 
     moving.decide(session, "quarantine.release", chosen, as_json, told=told)
 
@@ -143,23 +143,23 @@ def _chosen(store: Store, given: tuple[str, ...], everything: bool, pipeline: st
     return moving.standing_rows(store, "quarantined", given, pipeline=pipeline, noun="held event")
 
 
-def _rules(held: Iterable[tuple[ExceptionRow, LogRow | None]]) -> dict[str, list[str]]:
+def rules(held: Iterable[tuple[ExceptionRow, LogRow | None]]) -> dict[str, list[str]]:
     """The entries for `[trust] rules` that make these sources known on their channels, and what they do not help against."""
-    rules: dict[str, None] = {}
+    found: dict[str, None] = {}
     notes: dict[str, None] = {}
     for row, record in held:
         if record is None:
             continue
         source = orjson.dumps(re.sub(r"([*?\[])", r"[\1]", record.source)).decode()  # a name that strangers chose is no pattern
-        rules[f'{{ source = {source}, channel = "{record.principal.partition(":")[0]}", verdict = "accept" }}'] = None
+        found[f'{{ source = {source}, channel = "{record.principal.partition(":")[0]}", verdict = "accept" }}'] = None
         for reason in row.reason.split("; "):
             code = reason.partition(":")[0]
             if code in NO_RULE:
                 notes[f"({code}: {NO_RULE[code]})"] = None
-    if not rules:
+    if not found:
         return {}
     return {
         "heading": ["to trust them from now on, add to `rules` of [trust] in eventctl.toml:"],
-        "rules": list(rules),
+        "rules": list(found),
         "notes": list(notes),
     }
