@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +14,7 @@ from eventctl.cli.shortid import notification, number
 
 if TYPE_CHECKING:
     from eventctl.acting import Taken
+    from eventctl.store import Store
 
 SAID = {"done": "done", "held": "waits for a person", "window": "acts by itself soon", "approved": "is on its way"}
 
@@ -34,26 +35,43 @@ def act(session: Session, /, given: str, action: str, payload: str | None, as_js
     eventctl inbox act n7 retry
     eventctl inbox act n7 retry --payload '{"sha": "b2"}'
     """
-    from eventctl import acting, client
+    from eventctl import client
+
+    more = payload_of(payload)
+    wanted = number(given, "n", "notification")
+    take = taking(session)
+    with client.short(session.paths()) as store:
+        notification(store.views, f"n{wanted}")
+        taken = take(store, wanted, action, more)
+    _answer(session, action, taken, as_json)
+
+
+def taking(session: Session) -> Callable[[Store, int, str, Mapping[str, Any]], Taken]:
+    """What takes an action of a notification with a payload, for whoever asks, by the files as they are now.
+
+    Composes all files of the workspace, so it is called where no store is held; what it gives makes one durable move, and raises what
+    `acting.take` raises.
+    """
+    from eventctl import acting
     from eventctl.cli.who import principal
     from eventctl.cli.wiring import house_of
     from eventctl.matrix import matrix_of
 
-    more = _object(payload)
-    wanted, who = number(given, "n", "notification"), principal(session)
-    house = house_of(session)
+    who, house = principal(session), house_of(session)
     scan = house.scan()
-    terms = matrix_of(house.settings()[0], scan.domains)
-    with client.short(session.paths()) as store:
-        notification(store.views, f"n{wanted}")
-        taken = acting.take(
-            store, wanted, action, principal=who, now=session.now(), catalog=house.catalog(scan)[0], terms=terms, given=more,
+    catalog, terms = house.catalog(scan)[0], matrix_of(house.settings()[0], scan.domains)
+
+    def take(store: Store, wanted: int, action: str, given: Mapping[str, Any]) -> Taken:
+        return acting.take(
+            store, wanted, action, principal=who, now=session.now(), catalog=catalog, terms=terms, given=given,
             agent=who.subject if session.agent else None,
         )  # fmt: skip
-    _answer(session, action, taken, as_json)
+
+    return take
 
 
-def _object(text: str | None) -> Mapping[str, Any]:
+def payload_of(text: str | None) -> Mapping[str, Any]:
+    """The payload that somebody typed: a JSON object, or nothing. Raises `UsageError` for everything else."""
     from eventctl import strictjson
     from eventctl.decode import LIMITS
     from eventctl.errors import Refused, UsageError
@@ -76,8 +94,12 @@ def _answer(session: Session, action: str, taken: Taken, as_json: bool) -> None:
         document({**forms.notification(row), "action": action, **told})
         return
     screen = Screen(session)
-    words = SAID.get(decision.state, decision.state)
-    event = f" (e{taken.event})" if taken.event else ""
-    screen.line(f"n{row.id}  {action}: {words}{event}, d{decision.number}", row.title)
+    screen.line(f"n{row.id}  {action}: {came_of(taken)}", row.title)
     if decision.state in ("held", "window"):
         screen.say(f"`eventctl decisions show d{decision.number}` says what a person can do about it")
+
+
+def came_of(taken: Taken) -> str:
+    """What came of an action, in words, with the decision that it is."""
+    event = f" (e{taken.event})" if taken.event else ""
+    return f"{SAID.get(taken.decision.state, taken.decision.state)}{event}, d{taken.decision.number}"

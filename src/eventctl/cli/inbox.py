@@ -115,7 +115,7 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
         life = store.views.life(row.id)
         seen = store.views.member_views(row.id)
         noted = store.views.trace(row.seq) if row.silenced_by is not None else None
-        offered = _offered(store, row)
+        available = offered(store, row)
     quiet = whyshaped.quiet(row, noted.annotations if noted else {}, session.now(), local)
     views = {view.member: {"seen": view.seen >= row.news, "snoozed_until": utc(view.snooze_until)} for view in seen}
     if as_json:
@@ -123,19 +123,19 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
             {
                 **forms.notification(row),
                 "members": views,
-                "actions": [each._asdict() for each in offered],
+                "actions": [each._asdict() for each in available],
                 "history": [forms.record(each) for each in life],
             }
         )
         return
     screen = Screen(session)
     screen.title(row.title)
-    screen.fields(_fields(screen, row, [name for name, view in views.items() if view["seen"]], quiet), indent=2)
+    screen.fields(fields(row, [name for name, view in views.items() if view["seen"]], quiet, screen.now), indent=2)
     screen.line()
-    screen.table(("id", "time", "what", "by", ""), [_step(each) for each in life])
-    if offered:
+    screen.table(("id", "time", "what", "by", ""), [step(each) for each in life])
+    if available:
         screen.line()
-        screen.table(("action", "", "emits"), [(each.name, each.summary, each.emits) for each in offered])
+        screen.table(("action", "", "emits"), [(each.name, each.summary, each.emits) for each in available])
         screen.say(f"take one: `eventctl inbox act n{row.id} ACTION`")
     screen.say(f"why it is here: `eventctl why n{row.id}`")
 
@@ -367,33 +367,35 @@ def _silenced(by: str, until: int, now: int) -> str:
     return f"in {by}" if by.startswith("n") else f"silenced by {by.removeprefix('rule:')}, back {ago(until, now)}"
 
 
-def _offered(store: Store, row: Notification) -> list[Offer]:
+def offered(store: Store, row: Notification) -> list[Offer]:
     """What may be done about it: as the pipelines knew the types, for the catalog costs a quarter second."""
     newest, declared = store.views.record(row.seq), Declared.read(store.meta(META) or '{"types": {}, "keys": {}}')
     return offers(declared.actions(newest.type), newest) if newest and row.archived_at is None else []
 
 
-def _fields(screen: Screen, row: Notification, seen_by: list[str], quiet: list[str]) -> list[tuple[str, object]]:
+def fields(row: Notification, seen_by: list[str], quiet: list[str], now: int) -> list[tuple[str, object]]:
+    """What there is to know about a notification, by name; a value that is None or "" stands for nothing. Values may quote strangers."""
     resolution = forms.value(row.resolution) or {}
     summary = resolution.get("summary") if isinstance(resolution, dict) else resolution
     return [
         ("id", f"n{row.id}"),
         ("level", LEVEL_NAMES[row.level]),
-        ("state", _state(row, None, screen.now)),
+        ("state", _state(row, None, now)),
         ("quiet", " ".join(quiet)),
         ("settled", summary),
         ("for", row.audience),
         ("domain", row.domain),
         ("entity", row.entity),
         ("life", f"{row.life} {row.life_key}"),
-        ("opened", f"{local(row.created_at)} ({screen.ago(row.created_at)}) by e{row.opened_seq}"),
-        ("changed", f"{local(row.updated_at)} ({screen.ago(row.updated_at)}), newest event e{row.seq}"),
-        ("lease", f"ends {ago(row.lease_due, screen.now)}" if row.lease_due else None),
+        ("opened", f"{local(row.created_at)} ({ago(row.created_at, now)}) by e{row.opened_seq}"),
+        ("changed", f"{local(row.updated_at)} ({ago(row.updated_at, now)}), newest event e{row.seq}"),
+        ("lease", f"ends {ago(row.lease_due, now)}" if row.lease_due else None),
         ("seen by", ", ".join(seen_by) or "nobody yet"),
     ]
 
 
-def _step(row: LogRow) -> list[object]:
+def step(row: LogRow) -> list[object]:
+    """A record of a life as a line: its id, when, what, by whom, and what it says of itself. Cells may quote strangers."""
     what = row.type if row.kind == "event" else forms.description(row)
     by = row.source if row.kind == "event" else row.principal
     return [f"e{row.seq}", local(row.at)[5:], what, by, forms.description(row) if row.kind == "event" else ""]

@@ -43,7 +43,7 @@ def why(session: Session, /, given: str, rule: str | None, as_json: bool) -> Non
     """
     with session.reading() as store:
         when = iso if as_json else local
-        told = _explain(session, store, given, when) if rule is None else _asked(session, store, given, rule, when)
+        told = explain(session, store, given, when) if rule is None else ask(session, store, given, rule, when)
     if as_json:
         document(told.facts)
         return
@@ -63,7 +63,11 @@ def show(screen: Screen, told: Explanation) -> None:
         screen.say("next: " + ", ".join(f"`{step}`" for step in told.next_steps))
 
 
-def _explain(session: Session, store: Store, given: str, when: Callable[[int], str]) -> Explanation:
+def explain(session: Session, store: Store, given: str, when: Callable[[int], str]) -> Explanation:
+    """Why a record, a notification or a decision is there; `when` is how an instant is written.
+
+    May compose all files of the workspace. Raises what `shortid` raises where nothing goes by that id.
+    """
     short = parse(given)
     declared = _declared(session, store)
     rules = _rules(session, store)
@@ -86,7 +90,11 @@ def _explain(session: Session, store: Store, given: str, when: Callable[[int], s
     return told
 
 
-def _asked(session: Session, store: Store, given: str, rule: str, when: Callable[[int], str]) -> Explanation:
+def ask(session: Session, store: Store, given: str, rule: str, when: Callable[[int], str]) -> Explanation:
+    """Why a rule matched a record, or a notification's newest event, or did not. Composes all files of the workspace.
+
+    Raises what `shortid` and `whyasked` raise where there is no such record or rule.
+    """
     from eventctl import whyrule
     from eventctl.cli.wiring import house_of
     from eventctl.whyasked import asked
