@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from eventctl import whyshaped
+from eventctl import inboxquery, whyshaped
 from eventctl.cli import forms, ids, moving
 from eventctl.cli.act import act
 from eventctl.cli.params import DURATION, LEVEL, LEVEL_NAMES, MOMENT, PATTERN
@@ -25,7 +25,6 @@ from eventctl.times import ago
 from eventctl.views import InboxFilter, InboxItem, InboxPage
 
 TOKEN = click.option("--token", type=int, metavar="N", help="The claim it belongs to; one that is over is a conflict.")
-STATES = ("none", "claimed", "in_progress", "resolved")
 COUNTED_MAX = 1_000
 """What a list does not show is counted up to here; then it is `1,000 or more`."""
 
@@ -45,17 +44,21 @@ def inbox() -> None:
 @click.option("--level", "level_min", type=LEVEL, default=0, metavar="LEVEL", help="At least this level.")
 @click.option("--domain", "domains", multiple=True, type=PATTERN, metavar="PATTERN", help="Of this domain; may be repeated.")
 @click.option("--entity", metavar="URI", help="About this entity.")
-@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="What is being done; may be repeated.")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(inboxquery.STATES), help="What is being done; may be repeated."
+)
 @click.option("--audience", multiple=True, metavar="WHOM", help="workspace, domain:NAME or member:NAME; may be repeated.")
 @click.option("--since", type=MOMENT, metavar="TIME", help="Changed since then: 2h, or 2026-11-20T10:00:00Z.")
 @click.option("--until", type=MOMENT, metavar="TIME", help="Last changed before then.")
-@click.option("--text", default="", metavar="WORDS", help="With all these words in the title or in the newest event.")
+@click.option("--text", multiple=True, metavar="WORDS", help="With all these words in the title or in the newest event.")
+@click.option("--where", default="", metavar="CEL", help="Whose newest event fulfils this condition.")
 @click.option("--unseen", is_flag=True, help="Only what you have not seen.")
 @click.option("--resolved", is_flag=True, help="With what is resolved.")
 @click.option("--archived", is_flag=True, help="With what is resolved, and what was put away.")
 @click.option("--snoozed", is_flag=True, help="With what you have snoozed.")
 @click.option("--silenced", is_flag=True, help="What is silenced, and nothing else.")
 @click.option("--others", is_flag=True, help="With what is for other domains and members than yours.")
+@click.option("--order", type=click.Choice(inboxquery.ORDERS), default="level", show_default=True, help="What comes first.")
 @click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, 1_000), help="How many.")
 @click.option("--after", default="", metavar="TOKEN", help="The next page: the token that the last one ended with.")
 @json_option
@@ -65,12 +68,9 @@ def list_(
     /,
     limit: int,
     after: str,
-    resolved: bool,
-    snoozed: bool,
-    silenced: bool,
-    others: bool,
+    where: str,
     as_json: bool,
-    **filters: Any,
+    **said: Any,
 ) -> None:
     """List what is open, by level, the newest change first. `*` marks what you have not seen.
 
@@ -80,24 +80,28 @@ def list_(
     eventctl inbox
     eventctl inbox list --unseen --level workflow
     eventctl inbox list --type 'deployment.*' --since 2d --resolved --json
+    eventctl inbox list --order age --where 'payload.slug == "api"'
     """
-    member = eyes(session)
-    now = session.now()
-    usual = InboxFilter(
-        member=member, hide_snoozed_at=None if snoozed or silenced or not member else now, resolved=False,
-        hide_silenced_at=None if silenced else now, silenced_at=now if silenced else None,
-        audience=() if others else audience(session),
-    )  # fmt: skip
-    asked = resolved or filters["archived"] or "resolved" in filters["states"]
-    filters["audience"] = filters["audience"] or usual.audience
-    want = replace(usual, resolved=asked, **filters)
+    usual = inboxquery.usual(eyes(session), audience(session), session.now())
+    want = inboxquery.narrowed(usual, **said)
     with session.reading() as store:
-        page = store.views.inbox(want, limit=limit, after=after)
+        page = _page(store, inboxquery.Query(want, where), limit, after)
         if as_json:
             listing([forms.item(item) for item in page.items], next=page.next or None)
             return
-        rest = _Rest.of(store, page, want, theirs=bool(want.audience) and want.audience == usual.audience)
-    _show_page(Screen(session), page, rest, filtered=want != usual)
+        theirs = bool(want.audience) and want.audience == usual.audience
+        rest = _Rest.of_condition(store, page) if where else _Rest.of(store, page, want, theirs=theirs)
+    _show_page(Screen(session), page, rest, filtered=bool(where) or want != replace(usual, order=want.order))
+
+
+def _page(store: Store, query: inboxquery.Query, limit: int, after: str) -> InboxPage:
+    """A page that is full, or all there is, however far a condition has to be looked for."""
+    items: list[InboxItem] = []
+    while True:
+        page = inboxquery.page(store, query, limit=limit - len(items), after=after)
+        items, after = items + page.items, page.next
+        if page.whole:
+            return InboxPage(items, after)
 
 
 @inbox.command(short_help="Show one notification with its history.")
@@ -301,10 +305,19 @@ class _Rest(NamedTuple):
         everybodys = replace(want, audience=())
         rows = [store.views.inbox_count(each, most=COUNTED_MAX) for each in (everybodys, want)] if theirs else [0, 0]
         others = rows[0] - rows[1]
+        return cls(hidden, silenced, cls._waiting(store, page), others)
+
+    @classmethod
+    def of_condition(cls, store: Store, page: InboxPage) -> _Rest:
+        """Behind a condition nothing is counted: that would ask it about everything."""
+        return cls(0, 0, cls._waiting(store, page))
+
+    @staticmethod
+    def _waiting(store: Store, page: InboxPage) -> int:
         if page.items:
-            return cls(hidden, silenced, 0, others)
+            return 0
         came = next((cursor.pos for cursor in store.cursors() if cursor.pipeline == LOG_PIPELINE), 0)
-        return cls(hidden, silenced, len(store.read_log(came, COUNTED_MAX, kinds=("event",))), others)
+        return len(store.read_log(came, COUNTED_MAX, kinds=("event",)))
 
 
 def _show_page(screen: Screen, page: InboxPage, rest: _Rest, *, filtered: bool) -> None:

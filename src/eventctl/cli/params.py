@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from eventctl import flags
 from eventctl.cli.session import Session
-from eventctl.times import parse_duration, parse_iso
+from eventctl.times import parse_duration
 
-LEVEL_NAMES = ("infrastructure", "operational", "workflow", "business")
+LEVEL_NAMES = flags.LEVEL_NAMES
 
 
 class Level(click.ParamType[int]):
@@ -20,12 +21,10 @@ class Level(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        text = str(value).lower()
-        if text in ("0", "1", "2", "3"):
-            return int(text)
-        if text not in LEVEL_NAMES:
-            self.fail(f"{value!r} is no level: one of {', '.join(LEVEL_NAMES)}, or 0 to 3", param, ctx)
-        return LEVEL_NAMES.index(text)
+        try:
+            return flags.level(str(value))
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
@@ -41,15 +40,11 @@ class Moment(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        now = (ctx.find_object(Session) if ctx else None) or Session()
+        session = (ctx.find_object(Session) if ctx else None) or Session()
         try:
-            return now.now() - parse_duration(value)
-        except ValueError:
-            pass
-        try:
-            return parse_iso(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither an age like 2h nor a time like 2026-11-20T10:00:00Z", param, ctx)
+            return flags.moment(str(value), session.now())
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
 
 
 class Duration(click.ParamType[int]):
@@ -72,13 +67,10 @@ class Pattern(click.ParamType[str]):
     name = "pattern"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from eventctl.patterns import check
-
         try:
-            check(str(value))
+            return flags.pattern(str(value))
         except ValueError as wrong:
             self.fail(str(wrong), param, ctx)
-        return str(value)
 
 
 LEVEL = Level()
