@@ -139,3 +139,15 @@ def test_text_of_strangers_is_letters_and_no_markup():
         Field("c", "c", hint="[/]", flag=True),
     ]
     play(Form("[b]title[/b]", fields, said="[@click=app.quit()]x\x1b[2J", yes="[/b]"), script)
+
+
+def test_a_mistake_of_the_whole_form_is_said_beside_a_field_too():
+    def check(values):
+        return {} if values["a"] or values["b"] else {"b": "one of them is needed"}
+
+    async def script(app, pilot):
+        await pilot.press("enter")
+        assert "✗ one of them is needed" in letters(app)
+        await pilot.press("x", "enter")
+
+    assert {"a": "", "b": "x"} == play(Form("New", [Field("a", "a"), Field("b", "b")], check=check), script)

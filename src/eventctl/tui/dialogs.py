@@ -6,7 +6,7 @@ when the person went away. A form without fields is a question: it answers `{}` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from textual import events
@@ -68,8 +68,17 @@ class Form(ModalScreen[dict[str, Any] | None]):
         Binding("up", "app.focus_previous", "Field before", show=False),
     ]
 
-    def __init__(self, title: str, fields: Sequence[Field] = (), said: str | Content = "", yes: str = "OK") -> None:
+    def __init__(
+        self,
+        title: str,
+        fields: Sequence[Field] = (),
+        said: str | Content = "",
+        yes: str = "OK",
+        check: Callable[[dict[str, Any]], Mapping[str, str]] | None = None,
+    ) -> None:
+        """`check` judges all values together, once each is right: what is wrong, by the name of the field where it is to be said."""
         super().__init__()
+        self._check = check
         self._heading = title
         self._fields = tuple(fields)
         self._said = said
@@ -106,12 +115,16 @@ class Form(ModalScreen[dict[str, Any] | None]):
     def action_send(self) -> None:
         """Answer the values, if every field is right; else say what is wrong beside each that is not."""
         entries = list(self.query(Entry))
+        values = {entry.field.name: entry.value for entry in entries}
         wrong = [entry for entry in entries if not entry.judged()]
+        if not wrong and self._check:
+            mistakes = self._check(values)
+            wrong = [entry for entry in entries if not entry.told(mistakes.get(entry.field.name, ""))]
         if wrong:
             wrong[0].control.focus()
             wrong[0].scroll_visible(animate=False)
-            return
-        self.dismiss({entry.field.name: entry.value for entry in entries})
+        else:
+            self.dismiss(values)
 
     def on_input_submitted(self) -> None:
         """Enter in a field."""
@@ -209,8 +222,11 @@ class Entry(Widget):
         return control.text if isinstance(control, TextArea) else control.value
 
     def judged(self) -> bool:
-        """Whether it is right. What is wrong is said below it."""
-        wrong = self.field.check(self.value) if self.field.check else ""
+        """Whether it is right by itself; what is wrong is said below it."""
+        return self.told(self.field.check(self.value) if self.field.check else "")
+
+    def told(self, wrong: str) -> bool:
+        """Say what is wrong below it; whether that is nothing."""
         told = self.query_one(".wrong", Static)
         told.display = bool(wrong)
         told.update(Content.styled(f"✗ {said(wrong)}", TONES["bad"]) if wrong else "")
