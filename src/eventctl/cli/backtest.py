@@ -14,12 +14,15 @@ import click
 from eventctl.cli.consent import Agreed, agree, is_package
 from eventctl.cli.params import MOMENT
 from eventctl.cli.session import Session, Verb, json_option
+from eventctl.errors import UsageError
 
 if TYPE_CHECKING:
     from eventctl.account import Account
     from eventctl.backtest import Report, Told
+    from eventctl.cli.consent import Prepared
     from eventctl.cli.render import Screen
     from eventctl.discovery import Found
+    from eventctl.staging import Ground
     from eventctl.store import Store
 
 TITLES = {
@@ -143,6 +146,18 @@ def form(report: Report) -> dict[str, Any]:
 def brief(report: Report) -> dict[str, Any]:
     """What a decision keeps of it: the counts, and no example."""
     return {name: value for name, value in form(report).items() if name != "changes"}
+
+
+def tried(session: Session, ground: Ground, prepared: Prepared, since: int, given: Agreed) -> Prepared:
+    """A candidate with its trial over the last `since` microseconds beside it. Raises `UsageError` where nobody agrees to execute it."""
+    from eventctl.staging import cost_of
+
+    if prepared.found is None:
+        raise UsageError("there is nothing to try")
+    if prepared.found.manifest.rule is None and not prepared.proposal.carried:
+        agree("A backtest executes its code, in a worker. Try it?", given)
+    report = ground.tried(prepared.found, since=session.now() - since, reopen=reopening(session))
+    return prepared.tried(brief(report), cost_of(report))
 
 
 def show(screen: Screen, report: Report, examples: int) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventctl.autonomy import Autonomy
+    from eventctl.discovery import Found
+    from eventctl.guardian import Cost, Verdict
     from eventctl.lifecycle import Done, Proposal
     from eventctl.manifest import Manifest
     from eventctl.staging import Ground
@@ -52,15 +56,52 @@ class Agreed(NamedTuple):
     as_json: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What somebody is asked to agree to: looked at from all sides, and not done.
+
+    `propose` proposes it once more, over what stands there then. `found` is the candidate in its place, `judge` has the guardian look
+    again, at what a trial took; both while the store is open that it was prepared over. `problems` are what nobody can agree to, as
+    is the guardian's refusal where that is `binding`. `words` are said before the question. `said` is why there is nothing to do, "" when there is
+    something. `around` does what is done to files before and after.
+    """
+
+    proposal: Proposal
+    manifest: Manifest | None
+    question: str
+    propose: Callable[[Store], Proposal]
+    found: Found | None = None
+    judge: Callable[[Cost | None], Verdict] | None = None
+    problems: list[Problem] = field(default_factory=list)
+    binding: bool = True
+    words: str = ""
+    said: str = ""
+    around: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def tried(self, brief: Mapping[str, Any], cost: Cost | None) -> Prepared:
+        """The same with the report of a backtest beside it, and judged by that too."""
+        verdict = self.judge(cost) if self.judge else None
+        return replace(self, proposal=replace(self.proposal, verdict=verdict, backtest=brief))
+
+
 def show(screen: Screen, proposal: Proposal, manifest: Manifest | None) -> None:
     """Print what would be done: to what, from where, what it may, what the guardian says, where it will run."""
-    from eventctl.lifecycle import short, spoken
+    from eventctl.lifecycle import spoken
+
+    screen.title(f"{spoken(proposal.do)} {proposal.id} {proposal.version}")
+    if manifest is not None:
+        screen.sentence(manifest.summary)
+    screen.line()
+    screen.fields(fields(proposal, manifest), indent=2)
+    for reason in proposal.verdict.reasons if proposal.verdict else ():
+        screen.line(f"{reason.severity}:", reason.sentence, indent=4)
+
+
+def fields(proposal: Proposal, manifest: Manifest | None) -> list[tuple[str, object]]:
+    """The same as names and values, without the guardian's reasons."""
+    from eventctl.lifecycle import short
 
     given, after, before = manifest, proposal.after, proposal.before
-    screen.title(f"{spoken(proposal.do)} {proposal.id} {proposal.version}")
-    if given is not None:
-        screen.sentence(given.summary)
-    screen.line()
     was = f"{before.version} ({short(before.digest)})" if before else "nothing"
     come = proposal.left.place if proposal.left else proposal.carried[0] if proposal.carried else ""
     rows: list[tuple[str, object]] = [("place", proposal.place), ("from", come), ("there now", "" if proposal.carried else was)]
@@ -85,9 +126,7 @@ def show(screen: Screen, proposal: Proposal, manifest: Manifest | None) -> None:
         rows.append(("backtest", f"{proposal.backtest['records']:,} records: {counts or 'no difference'}"))
     if proposal.verdict is not None:
         rows.append(("guardian", VERDICTS[proposal.verdict.verdict]))
-    screen.fields(rows, indent=2)
-    for reason in proposal.verdict.reasons if proposal.verdict else ():
-        screen.line(f"{reason.severity}:", reason.sentence, indent=4)
+    return rows
 
 
 def _where(runs: str, manifest: Manifest | None) -> str:
@@ -102,14 +141,22 @@ def _where(runs: str, manifest: Manifest | None) -> str:
     )
 
 
-def refuse(proposal: Proposal, problems: list[Problem]) -> None:
+def refuse(prepared: Prepared) -> None:
     """Raises `Misconfigured` for what nobody can agree to: the guardian refuses it, or it would not work in its place."""
-    if proposal.verdict is not None and proposal.verdict.verdict == "refuse":
+    proposal = prepared.proposal
+    if prepared.binding and proposal.verdict is not None and proposal.verdict.verdict == "refuse":
         why = next((each.sentence for each in proposal.verdict.reasons if each.severity == "refuse"), "it says not why")
         hint = "" if "--downgrade" in why else "no consent changes that"
         raise Misconfigured(f"the guardian refuses {proposal.id}: {why}", where=proposal.place, hint=hint)
-    if problems:
-        raise Misconfigured.listing(problems)
+    if prepared.problems:
+        raise Misconfigured.listing(prepared.problems)
+
+
+def look_at(session: Session, prepared: Prepared, given: Agreed) -> None:
+    """Show it to a person. Raises `Misconfigured` for what nobody can agree to."""
+    if not given.as_json:
+        show(Screen(session), prepared.proposal, prepared.manifest)
+    refuse(prepared)
 
 
 def agree(question: str, given: Agreed, *, words: str = "") -> None:
@@ -132,14 +179,24 @@ def at_a_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def carry_out(session: Session, make: Callable[[Store], Proposal], given: Agreed) -> tuple[Proposal, Done]:
-    """Do it, or leave it for an admin, under the writer's lock; `make` proposes once more what was agreed to."""
+def carry_out(session: Session, prepared: Prepared, given: Agreed) -> tuple[Proposal, Done]:
+    """Do it, or leave it for an admin, under the writer's lock."""
+    with client.short(session.paths()) as store:
+        return settle(session, store, prepared, ask=given.ask)
+
+
+def settle(session: Session, store: Store, prepared: Prepared, *, ask: bool) -> tuple[Proposal, Done]:
+    """Propose once more what was agreed to, and do it; with `ask` leave it for an admin. Raises `Conflict`, `NotPermitted`."""
     from eventctl import lifecycle
 
-    who, now = principal(session), session.now()
-    terms = _terms(session) if given.ask else None
-    with client.short(session.paths()) as store:
-        proposal = make(store)
+    who, now, kept = principal(session), session.now(), prepared.proposal
+    if ask and kept.carried:
+        raise UsageError("files are promoted by an admin, at once", hint="an admin leaves out --ask")
+    terms = _terms(session) if ask else None
+    with prepared.around():
+        proposal = replace(
+            prepared.propose(store), verdict=kept.verdict, backtest=kept.backtest, before=kept.before, left=kept.left
+        )
         if terms is not None:
             return proposal, lifecycle.ask(store, proposal, who=who, now=now, terms=terms)
         return proposal, lifecycle.carry_out(store, proposal, who=who, now=now)
@@ -147,7 +204,7 @@ def carry_out(session: Session, make: Callable[[Store], Proposal], given: Agreed
 
 def told(session: Session, proposal: Proposal, done: Done, given: Agreed, **more: Any) -> None:
     """Say what was done."""
-    from eventctl.lifecycle import evidence, short
+    from eventctl.lifecycle import evidence
 
     if given.as_json:
         body = {name: value for name, value in evidence(proposal).items() if name != "after"}
@@ -157,12 +214,17 @@ def told(session: Session, proposal: Proposal, done: Done, given: Agreed, **more
     if done.held:
         screen.line(f"d{done.decision}", f"waits for an admin: `eventctl decisions approve d{done.decision}`")
         return
-    where = f"from {proposal.left.place} to {proposal.place}" if proposal.left else f"in {proposal.place}"
-    screen.line(
-        f"{PAST[proposal.do]} {proposal.id} {proposal.version}", f"{where} ({short(proposal.digest)}, d{done.decision})"
-    )
+    screen.line(*outcome(proposal, done))
     if client.run_info(session.paths()) is None:
         screen.say("no runner is at work: it holds from the next `eventctl run` on")
+
+
+def outcome(proposal: Proposal, done: Done) -> tuple[str, str]:
+    """What was done, and where, with the digest and the decision."""
+    from eventctl.lifecycle import short
+
+    where = f"from {proposal.left.place} to {proposal.place}" if proposal.left else f"in {proposal.place}"
+    return f"{PAST[proposal.do]} {proposal.id} {proposal.version}", f"{where} ({short(proposal.digest)}, d{done.decision})"
 
 
 def nothing_to_do(session: Session, said: str, given: Agreed, **more: Any) -> None:

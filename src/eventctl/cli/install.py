@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from eventctl.cli import ids
-from eventctl.cli.consent import Agreed, agree, carry_out, ground_of, nothing_to_do, placed, refuse, show, told
+from eventctl.cli.backtest import tried
+from eventctl.cli.consent import Agreed, Prepared, agree, carry_out, ground_of, look_at, nothing_to_do, placed, told
 from eventctl.cli.params import DURATION
-from eventctl.cli.render import Screen
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.cli.who import principal
 from eventctl.errors import UsageError
 
 if TYPE_CHECKING:
     from eventctl.discovery import Found
+    from eventctl.guardian import Cost, Verdict
     from eventctl.lifecycle import Proposal
     from eventctl.staging import Ground, Staged
     from eventctl.store import Store
@@ -63,60 +64,65 @@ def install(
     staged = stage(source, env=session.env)
     with session.reading() as store:
         ground = ground_of(session, store)
-        ground.place(place)
-        ground.clash(place, staged.package.id)
-
-        def propose(store: Store) -> Proposal:
-            return lifecycle.installing(store, staged.package, place, staged.origin, who=who, now=session.now())
-
-        proposal = _judged(ground, propose(store), staged, downgrade)
-        found = _found(proposal, staged)
-        if _there(ground, proposal, found):
-            said = f"{proposal.id} {proposal.version} is installed in {place} already ({lifecycle.short(proposal.digest)})"
-            nothing_to_do(session, said, given, id=proposal.id, place=place, digest=proposal.digest)
+        prepared = prepare(session, ground, staged, place, downgrade=downgrade)
+        if prepared.said:
+            proposal = prepared.proposal
+            nothing_to_do(session, prepared.said, given, id=proposal.id, place=place, digest=proposal.digest)
             return
-        screen = Screen(session)
-        if not as_json:
-            show(screen, proposal, staged.package.manifest)
-        refuse(proposal, ground.mistakes(found))
+        look_at(session, prepared, given)
         if since is not None:
-            proposal = _tried(session, ground, proposal, staged, found, since, given, downgrade=downgrade)
-            refuse(proposal, [])
-            if not as_json:
-                show(screen, proposal, staged.package.manifest)
+            prepared = tried(session, ground, prepared, since, given)
+            look_at(session, prepared, given)
     if not ask:
         if yes and not wider:
-            _no_wider(proposal)
-        agree(f"Install {proposal.id} {proposal.version} in {place}?", given)
-    kept = proposal
-    proposal, done = carry_out(
-        session, lambda store: replace(propose(store), verdict=kept.verdict, backtest=kept.backtest, before=kept.before), given
-    )
-    told(session, proposal, done, given)
+            _no_wider(prepared.proposal)
+        agree(prepared.question, given)
+    told(session, *carry_out(session, prepared, given), given)
+
+
+def prepare(session: Session, ground: Ground, staged: Staged, place: str, *, downgrade: bool = False) -> Prepared:
+    """What installing this in the place would be. Raises `NotFound` for a place that is none, `Conflict` where a file has its id."""
+    from eventctl import lifecycle
+    from eventctl.installed import found_of
+
+    ground.place(place)
+    ground.clash(place, staged.package.id)
+    who = principal(session)
+
+    def propose(store: Store) -> Proposal:
+        return lifecycle.installing(store, staged.package, place, staged.origin, who=who, now=session.now())
+
+    proposal = propose(ground.store)
+    runs = proposal.after.runs if proposal.after else "worker"
+
+    def judge(cost: Cost | None) -> Verdict:
+        return ground.judge(
+            staged.package, place, staged.origin, runs=runs, before=proposal.before, downgrade=downgrade, cost=cost
+        )
+
+    found = found_of(staged.package, place, runs)
+    there = _there(ground, proposal, found)
+    said = f"{proposal.id} {proposal.version} is installed in {place} already ({lifecycle.short(proposal.digest)})"
+    return Prepared(
+        proposal=replace(proposal, verdict=judge(None)), manifest=staged.package.manifest,
+        question=f"Install {proposal.id} {proposal.version} in {place}?", propose=propose, found=found, judge=judge,
+        problems=[] if there else ground.mistakes(found), said=said if there else "",
+    )  # fmt: skip
+
+
+def asks_more(proposal: Proposal) -> list[str]:
+    """What an update asks for beyond what is there; nothing for a first installation, which is looked at whole."""
+    if proposal.before is None or proposal.verdict is None or proposal.before.digest == proposal.digest:
+        return []
+    return [*proposal.verdict.diff.new, *proposal.verdict.diff.wider]
 
 
 def _no_wider(proposal: Proposal) -> None:
     """Raises `UsageError` for an update that asks for more than what is there: agreeing blindly does not go so far."""
-    if proposal.before is None or proposal.verdict is None or proposal.before.digest == proposal.digest:
-        return
-    more = [*proposal.verdict.diff.new, *proposal.verdict.diff.wider]
-    if more:
+    more = asks_more(proposal)
+    if more and proposal.before is not None:
         what = f"{proposal.id} {proposal.version} asks for more than {proposal.before.version}: {', '.join(more[:5])}"
         raise UsageError(what, hint="--yes does not agree to that: look at it, then add --wider")
-
-
-def _judged(ground: Ground, proposal: Proposal, staged: Staged, downgrade: bool, cost: Any = None) -> Proposal:
-    runs = proposal.after.runs if proposal.after else "worker"
-    verdict = ground.judge(
-        staged.package, proposal.place, staged.origin, runs=runs, before=proposal.before, downgrade=downgrade, cost=cost
-    )
-    return replace(proposal, verdict=verdict)
-
-
-def _found(proposal: Proposal, staged: Staged) -> Found:
-    from eventctl.installed import found_of
-
-    return found_of(staged.package, proposal.place, proposal.after.runs if proposal.after else "worker")
 
 
 def _there(ground: Ground, proposal: Proposal, found: Found) -> bool:
@@ -124,23 +130,3 @@ def _there(ground: Ground, proposal: Proposal, found: Found) -> bool:
     unit = ground.scan.units.get(found.path)
     same = proposal.before is not None and proposal.before.digest == proposal.digest
     return same and unit is not None and unit.state == "active"
-
-
-def _tried(
-    session: Session,
-    ground: Ground,
-    proposal: Proposal,
-    staged: Staged,
-    found: Found,
-    since: int,
-    given: Agreed,
-    *,
-    downgrade: bool,
-) -> Proposal:
-    from eventctl.cli.backtest import brief, reopening
-    from eventctl.staging import cost_of
-
-    if found.manifest.rule is None:
-        agree("A backtest executes its code, in a worker. Try it?", given)
-    report = ground.tried(found, since=session.now() - since, reopen=reopening(session))
-    return replace(_judged(ground, proposal, staged, downgrade, cost_of(report)), backtest=brief(report))

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from eventctl.cli import ids
-from eventctl.cli.consent import Agreed, agree, carry_out, ground_of, nothing_to_do, refuse, show, told
+from eventctl.cli.backtest import tried
+from eventctl.cli.consent import Agreed, Prepared, agree, carry_out, ground_of, look_at, nothing_to_do, told
 from eventctl.cli.params import DURATION
-from eventctl.cli.render import Screen
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.cli.who import principal
 from eventctl.errors import Conflict, NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from eventctl.discovery import Found
-    from eventctl.lifecycle import Done, Proposal
+    from eventctl.guardian import Cost, Verdict
+    from eventctl.lifecycle import Proposal
     from eventctl.staging import Ground
     from eventctl.store import Store
-
-    Finish = Callable[[Session, Proposal, Agreed], tuple[Proposal, Done]]
 
 RANKS = ("member", "domain", "library")
 
@@ -53,29 +53,21 @@ def promote(session: Session, /, given: str, to: str, since: int | None, yes: bo
     lifecycle.permit_asking(who) if ask else lifecycle.permit(who, "promote", to)
     with session.reading() as store:
         ground = ground_of(session, store)
-        ground.place(to)
-        left = _chosen(ground, given, to)
+        left = chosen(ground, given, to)
         if left is None:
             _finished(session, ground, given, to, agreed)
             return
-        _upward(left, to)
-        proposal, found, finish = _files(session, ground, left, to) if _is_file(left) else _installed(session, ground, left, to)
-        proposal = replace(proposal, verdict=_verdict(ground, proposal))
-        if not as_json:
-            show(Screen(session), proposal, found.manifest)
-        refuse(proposal, ground.mistakes(found, left=left))
+        prepared = prepare(session, ground, left, to)
+        look_at(session, prepared, agreed)
         if since is not None:
-            proposal = _tried(session, ground, proposal, found, since, agreed)
-            refuse(proposal, [])
-            if not as_json:
-                show(Screen(session), proposal, found.manifest)
+            prepared = tried(session, ground, prepared, since, agreed)
+            look_at(session, prepared, agreed)
     if not ask:
-        agree(f"Promote {proposal.id} {proposal.version} to {to}?", agreed)
-    proposal, done = finish(session, proposal, agreed)
-    told(session, proposal, done, agreed)
+        agree(prepared.question, agreed)
+    told(session, *carry_out(session, prepared, agreed), agreed)
 
 
-def _chosen(ground: Ground, given: str, to: str) -> Found | None:
+def chosen(ground: Ground, given: str, to: str) -> Found | None:
     """The one cartridge that is meant, where it stands now; None when it stands in `to` already and nowhere else."""
     from eventctl.installed import place_of
 
@@ -93,14 +85,17 @@ def _chosen(ground: Ground, given: str, to: str) -> Found | None:
     return below[0] if below else None
 
 
-def _upward(left: Found, to: str) -> None:
+def prepare(session: Session, ground: Ground, left: Found, to: str) -> Prepared:
+    """What moving `left` to a place of more people would be. Raises `UsageError` where that is none, `Conflict` where its id is taken."""
     from eventctl.installed import place_of
 
+    ground.place(to)
     place = place_of(left.scope, left.owner)
     if RANKS.index(to.partition(":")[0]) <= RANKS.index(place.partition(":")[0]):
         raise UsageError(
             f"{left.manifest.id} is in {place}: {to} is not more people", hint="a promotion goes to a domain or the library"
         )
+    return _files(ground, left, to) if _is_file(left) else _installed(session, ground, left, to)
 
 
 def _is_file(found: Found) -> bool:
@@ -109,7 +104,7 @@ def _is_file(found: Found) -> bool:
     return not found.path.startswith(PREFIX)
 
 
-def _installed(session: Session, ground: Ground, left: Found, to: str) -> tuple[Proposal, Found, Finish]:
+def _installed(session: Session, ground: Ground, left: Found, to: str) -> Prepared:
     from eventctl import lifecycle
     from eventctl.installed import found_of, place_of
 
@@ -119,19 +114,21 @@ def _installed(session: Session, ground: Ground, left: Found, to: str) -> tuple[
     def propose(store: Store) -> Proposal:
         return lifecycle.promoting(store, place, left.manifest.id, to, who=who, now=session.now())
 
-    def finish(session: Session, shown: Proposal, agreed: Agreed) -> tuple[Proposal, Done]:
-        def again(store: Store) -> Proposal:
-            now = propose(store)
-            return replace(now, verdict=shown.verdict, backtest=shown.backtest, before=shown.before, left=shown.left)
-
-        return carry_out(session, again, agreed)
-
     proposal = propose(ground.store)
-    runs = proposal.after.runs if proposal.after else "worker"
-    return proposal, found_of(lifecycle.stored(ground.store, proposal.digest), to, runs), finish
+    package = lifecycle.stored(ground.store, proposal.digest)
+    runs, origin = (proposal.after.runs, proposal.after.origin) if proposal.after else ("worker", "")
+    found = found_of(package, to, runs)
+
+    def judge(cost: Cost | None) -> Verdict:
+        return ground.judge(package, to, origin, runs=runs, before=proposal.before, cost=cost)
+
+    return Prepared(
+        proposal=replace(proposal, verdict=judge(None)), manifest=found.manifest, question=_question(proposal), propose=propose,
+        found=found, judge=judge, problems=ground.mistakes(found, left=left),
+    )  # fmt: skip
 
 
-def _files(session: Session, ground: Ground, left: Found, to: str) -> tuple[Proposal, Found, Finish]:
+def _files(ground: Ground, left: Found, to: str) -> Prepared:
     from eventctl import archives, carrying, discovery, lifecycle, package
     from eventctl.installed import folder_of, scope_of
     from eventctl.manifest import MANIFEST
@@ -154,19 +151,30 @@ def _files(session: Session, ground: Ground, left: Found, to: str) -> tuple[Prop
     carrying.fits(files, folder)
     whole = target if other is not None else at  # where an attempt was cut off, its examples may have gone already
     given = package.of(archives.read(whole), where=left.path)
+    source = at.relative_to(root).as_posix()
+    proposal = lifecycle.carrying(to, given, source, shown, "")
+    found = discovery.one(at, shown, *scope_of(to))
+    standing = package.of(archives.read(at))
 
-    def finish(session: Session, shown_one: Proposal, agreed: Agreed) -> tuple[Proposal, Done]:
-        if agreed.ask:
-            raise UsageError("files are promoted by an admin, at once", hint="an admin leaves out --ask")
+    @contextmanager
+    def around() -> Iterator[None]:
         carrying.put(files, folder)
-        made = carry_out(session, lambda _store: replace(shown_one, call=_call(shown_one, target)), agreed)
+        yield
         carrying.leave(at, files)
         carrying.tidy(at.parent, carrying.read(target))
-        return made
 
-    source = at.relative_to(root).as_posix()
-    found = discovery.one(at, shown, *scope_of(to))
-    return lifecycle.carrying(to, given, source, shown, ""), found, finish
+    def judge(cost: Cost | None) -> Verdict:
+        return ground.judge(standing, to, f"file:{source}", runs="in-process", cost=cost)
+
+    return Prepared(
+        proposal=replace(proposal, verdict=judge(None)), manifest=found.manifest, question=_question(proposal),
+        propose=lambda _store: replace(proposal, call=_call(proposal, target)), found=found, judge=judge,
+        problems=ground.mistakes(found, left=left), around=around,
+    )  # fmt: skip
+
+
+def _question(proposal: Proposal) -> str:
+    return f"Promote {proposal.id} {proposal.version} to {proposal.place}?"
 
 
 def _there(ground: Ground, place: str, id_: str) -> bool:
@@ -178,29 +186,6 @@ def _call(proposal: Proposal, target: Path) -> str:
     stat = target.stat()
     told = f"promote:{proposal.carried}:{proposal.digest}:{stat.st_mtime_ns}:{stat.st_ino}"
     return sha256(told.encode()).hexdigest()[:32]
-
-
-def _verdict(ground: Ground, proposal: Proposal, cost: Any = None) -> Any:
-    from eventctl import archives, lifecycle, package
-
-    runs, origin = "in-process", ""
-    if proposal.carried:
-        given, origin = package.of(archives.read(ground.house.paths.root / proposal.carried[0])), f"file:{proposal.carried[0]}"
-    else:
-        given = lifecycle.stored(ground.store, proposal.digest)
-        if proposal.after is not None:
-            runs, origin = proposal.after.runs, proposal.after.origin
-    return ground.judge(given, proposal.place, origin, runs=runs, before=proposal.before, cost=cost)
-
-
-def _tried(session: Session, ground: Ground, proposal: Proposal, found: Found, since: int, agreed: Agreed) -> Proposal:
-    from eventctl.cli.backtest import brief, reopening
-    from eventctl.staging import cost_of
-
-    if found.manifest.rule is None and not proposal.carried:
-        agree("A backtest executes its code, in a worker. Try it?", agreed)
-    report = ground.tried(found, since=session.now() - since, reopen=reopening(session))
-    return replace(proposal, verdict=_verdict(ground, proposal, cost_of(report)), backtest=brief(report))
 
 
 def _finished(session: Session, ground: Ground, given: str, to: str, agreed: Agreed) -> None:

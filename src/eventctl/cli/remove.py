@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from eventctl.cli import ids
-from eventctl.cli.consent import Agreed, agree, carry_out, ground_of, show, told, which
-from eventctl.cli.render import Screen
+from eventctl.cli.consent import Agreed, Prepared, agree, carry_out, ground_of, look_at, told, which
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.cli.who import principal
 from eventctl.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
+    from eventctl.lifecycle import Proposal
     from eventctl.staging import Ground
+    from eventctl.store import Store
 
 
 @click.command(cls=Verb, short_help="Take away what was installed.")
@@ -52,21 +52,26 @@ def remove(
         _is_no_file(ground, given)
         place, id_ = which(store, given, domain, for_member)
         lifecycle.permit_asking(who) if ask else lifecycle.permit(who, "remove", place)
-        proposal = lifecycle.removing(store, place, id_, for_good=for_good)
-        missed = ground.missed(place, id_) if proposal.before else []
-        if missed:
-            raise Conflict(
-                f"others need {id_}: {missed[0].what}", where=missed[0].where, hint="change those first, then remove it"
-            )
-        if not as_json:
-            show(Screen(session), proposal, None)
+        prepared = prepare(ground, place, id_, for_good=for_good)
+        look_at(session, prepared, agreed)
     if not ask:
-        agree(f"Remove {id_} from {place}{', with all its versions' if for_good else ''}?", agreed)
-    kept = proposal
-    proposal, done = carry_out(
-        session, lambda store: replace(lifecycle.removing(store, place, id_, for_good=for_good), before=kept.before), agreed
-    )
-    told(session, proposal, done, agreed)
+        agree(prepared.question, agreed)
+    told(session, *carry_out(session, prepared, agreed), agreed)
+
+
+def prepare(ground: Ground, place: str, id_: str, *, for_good: bool = False) -> Prepared:
+    """What taking it away would be. Raises `NotFound`, and `Conflict` where others need it."""
+    from eventctl import lifecycle
+
+    def propose(store: Store) -> Proposal:
+        return lifecycle.removing(store, place, id_, for_good=for_good)
+
+    proposal = propose(ground.store)
+    missed = ground.missed(place, id_) if proposal.before else []
+    if missed:
+        raise Conflict(f"others need {id_}: {missed[0].what}", where=missed[0].where, hint="change those first, then remove it")
+    question = f"Remove {id_} from {place}{', with all its versions' if for_good else ''}?"
+    return Prepared(proposal=proposal, manifest=None, question=question, propose=propose)
 
 
 def _is_no_file(ground: Ground, given: str) -> None:

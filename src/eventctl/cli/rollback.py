@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from eventctl.cli import ids
-from eventctl.cli.consent import Agreed, agree, carry_out, ground_of, refuse, show, told, which
-from eventctl.cli.render import Screen
+from eventctl.cli.consent import Agreed, Prepared, agree, carry_out, ground_of, look_at, told, which
 from eventctl.cli.session import Session, Verb, json_option
 from eventctl.cli.who import principal
+
+if TYPE_CHECKING:
+    from eventctl.guardian import Cost, Verdict
+    from eventctl.lifecycle import Proposal
+    from eventctl.staging import Ground
+    from eventctl.store import Store
 
 
 @click.command(cls=Verb, short_help="Go back to the version from before.")
@@ -42,32 +48,39 @@ def rollback(
     eventctl cartridge rollback deploy-watch --to 1.1.0
     """
     from eventctl import lifecycle
-    from eventctl.installed import found_of
 
     agreed, who = Agreed(yes, ask, as_json), principal(session)
     with session.reading() as store:
         place, id_ = which(store, given, domain, for_member)
         lifecycle.permit_asking(who) if ask else lifecycle.permit(who, "rollback", place)
-        ground = ground_of(session, store)
-        ground.clash(place, id_)
-        proposal = lifecycle.rolling_back(store, place, id_, to=to, who=who, now=session.now())
-        package = lifecycle.stored(store, proposal.digest)
-        after = proposal.after
-        runs, origin = (after.runs, after.origin) if after else ("worker", "")
-        verdict = ground.judge(package, place, origin, runs=runs, before=proposal.before, downgrade=True)
-        proposal = replace(proposal, verdict=verdict)
-        if not as_json:
-            show(Screen(session), proposal, package.manifest)
-        refuse(proposal, ground.mistakes(found_of(package, place, runs)))
+        prepared = prepare(session, ground_of(session, store), place, id_, to)
+        look_at(session, prepared, agreed)
     if not ask:
-        agree(f"Roll {id_} in {place} back to {proposal.version}?", agreed)
-    kept = proposal
-    proposal, done = carry_out(
-        session,
-        lambda store: replace(
-            lifecycle.rolling_back(store, place, id_, to=kept.digest, who=who, now=session.now()),
-            verdict=kept.verdict, before=kept.before,
-        ),
-        agreed,
+        agree(prepared.question, agreed)
+    told(session, *carry_out(session, prepared, agreed), agreed)
+
+
+def prepare(session: Session, ground: Ground, place: str, id_: str, to: str = "") -> Prepared:
+    """What going back would be: to the version of before, or to the one that `to` names. Raises `NotFound`, `Conflict`."""
+    from eventctl import lifecycle
+    from eventctl.installed import found_of
+
+    who = principal(session)
+    ground.clash(place, id_)
+    proposal = lifecycle.rolling_back(ground.store, place, id_, to=to, who=who, now=session.now())
+    package = lifecycle.stored(ground.store, proposal.digest)
+    after = proposal.after
+    runs, origin = (after.runs, after.origin) if after else ("worker", "")
+    found = found_of(package, place, runs)
+
+    def judge(cost: Cost | None) -> Verdict:
+        return ground.judge(package, place, origin, runs=runs, before=proposal.before, downgrade=True, cost=cost)
+
+    def propose(store: Store) -> Proposal:
+        return lifecycle.rolling_back(store, place, id_, to=proposal.digest, who=who, now=session.now())
+
+    return Prepared(
+        proposal=replace(proposal, verdict=judge(None)), manifest=package.manifest,
+        question=f"Roll {id_} in {place} back to {proposal.version}?", propose=propose, found=found, judge=judge,
+        problems=ground.mistakes(found),
     )  # fmt: skip
-    told(session, proposal, done, agreed)
