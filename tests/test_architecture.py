@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins", "programs"),
     "2 memory": (
-        "acting", "audit", "backup", "evidence", "decisions", "lookups", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "resolution", "retention", "silences", "snapshots",
+        "acting", "audit", "backup", "evidence", "decisions", "holding", "lookups", "memory_store", "memory_tables", "memory_views", "migrations", "moves", "resolution", "retention", "silences", "snapshots",
         "sqlite_connection", "sqlite_inbox", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "viewing",
     ),
     "3 flow": (

@@ -166,7 +166,7 @@ SENDS = st.tuples(
     st.sampled_from((0, 0, 90)),
 )
 WAITS = st.tuples(st.just("wait"), st.sampled_from((0, 1, 5, 20, 40, 61, 700, 4000)))
-MOVES = st.tuples(st.just("move"), st.sampled_from(("claim", "resolve", "archive", "seen", "snooze")), THINGS)
+MOVES = st.tuples(st.just("move"), st.sampled_from(("claim", "resolve", "reopen", "archive", "seen", "snooze")), THINGS)
 SCRIPTS = st.lists(SENDS | SENDS | WAITS | MOVES | st.just(("restart",)), max_size=30)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from eventctl import moves
+from eventctl import moves, whymoved
 from eventctl.errors import Conflict, NotFound, NotPermitted, UsageError
 from eventctl.lives import DEFAULT_LEASE
 from eventctl.memory_store import MemoryStore
@@ -114,6 +114,10 @@ def test_nobody_needs_to_have_seen_or_claimed_what_is_resolved(world):
         (["archive"], "resolve", "n1 is archived"),
         (["archive"], "archive", "n1 is archived already"),
         ([], "unarchive", "n1 is not archived"),
+        ([], "reopen", "n1 is not resolved"),
+        (["claim"], "reopen", "n1 is not resolved"),
+        (["resolve", "archive"], "reopen", "n1 is archived"),
+        (["resolve", "reopen"], "reopen", "n1 is not resolved"),
     ],
 )
 def test_an_illegal_move_names_the_state(world, before, verb, said):
@@ -213,6 +217,40 @@ def test_unarchiving_gives_way_to_a_life_that_began_anew(world):
     world.tell("shop.ticket.closed", {"id": 1})
     make(world, "unarchive")
     assert None is world.row(1).archived_at
+
+
+def test_reopening_takes_back_that_it_was_resolved_and_leaves_it_to_nobody(world):
+    make(world, "claim", agent="ada")
+    token = world.row(1).lease_token
+    make(world, "resolve", agent="ada", resolution={"summary": "wrong"})
+    moved = make(world, "reopen")
+    row = world.row(1)
+    assert ("none", None, None, None, None, None, token) == (
+        row.agent_state, row.agent, row.resolved_at, row.resolution, row.claimed_at, row.lease_due, row.lease_token,
+    )  # fmt: skip
+    assert (world.now, world.now) == (row.updated_at, row.due)
+    record = world.store.views.record(moved.seq)
+    assert {"verb": "reopen", "notification": 1, "agent": "bob", "saw": 1} == orjson.loads(record.body)
+    assert "ada reopened n1" == whymoved.moved(record)
+    world.tell("shop.ticket.noted", {"id": 1})
+    assert "none" == world.row(1).agent_state
+    make(world, "claim")
+    assert token + 1 == world.row(1).lease_token
+
+
+def test_what_is_reopened_is_moved_and_resolved_like_any_other(world):
+    for verb in ("resolve", "reopen", "claim", "start", "resolve", "reopen", "archive", "unarchive", "resolve"):
+        make(world, verb)
+    assert "resolved" == world.row(1).agent_state
+
+
+def test_reopening_gives_way_to_a_life_that_began_anew(world):
+    make(world, "resolve")
+    world.tell("shop.ticket.opened", {"id": 1})
+    assert "n2 is open for the same thing as n1" == refused(world, "reopen")
+    world.tell("shop.ticket.closed", {"id": 1})
+    make(world, "reopen")
+    assert "none" == world.row(1).agent_state
 
 
 def test_a_resolution_has_the_shape_that_the_event_asks_for(world):

@@ -70,7 +70,7 @@ def test_a_member_marks_as_seen_for_nobody_else() -> None:
 
 def test_an_agent_works_from_the_inbox_and_speaks_in_its_own_family() -> None:
     agent = Principal.parse("socket:claude", "agent")
-    assert {"inbox.act", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve"} == {
+    assert {"inbox.act", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.reopen"} == {
         verb for verb in VERBS if allowed(agent, verb)
     }
     assert allowed(agent, "emit", "agent.turn.completed")

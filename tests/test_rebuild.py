@@ -35,7 +35,7 @@ EMIT = st.tuples(
     st.sampled_from(["cli:ada", "cli:ada", "http:x"]),
 )
 MOVE = st.one_of(
-    st.tuples(st.sampled_from(["claim", "start", "release", "resolve"]), NUMBER, st.sampled_from(AGENTS)),
+    st.tuples(st.sampled_from(["claim", "start", "release", "resolve", "reopen"]), NUMBER, st.sampled_from(AGENTS)),
     st.tuples(st.sampled_from(["archive", "unarchive"]), NUMBER),
     st.tuples(st.sampled_from(["seen", "unseen", "snooze", "unsnooze"]), NUMBER, st.sampled_from(MEMBERS)),
 )

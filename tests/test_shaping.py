@@ -9,6 +9,7 @@ import pytest
 
 from eventctl import moves
 from eventctl.dag.faults import ERRORS_MAX
+from eventctl.errors import Conflict
 from eventctl.manifest import read_rule
 from eventctl.memory_store import MemoryStore
 from eventctl.notification import Notification
@@ -131,6 +132,18 @@ def test_what_a_group_gathers_follows_when_a_person_settles_the_group(verb, stat
     for number in (1, 3):
         row = here.row(number)
         assert (state, None, verb == "archive") == (row.agent_state, row.silenced_by, row.archived_at is not None)
+
+
+def test_a_group_stays_settled_and_what_it_gathered_is_reopened_alone():
+    here = world(GROUP)
+    for slug in "ab":
+        failed(here, slug)
+    moves.resolve(here.store, 2, agent="ada", principal=ADA, now=here.now)
+    here.wait(SECOND)
+    with pytest.raises(Conflict, match="n2 stood for others"):
+        moves.reopen(here.store, 2, agent="ada", principal=ADA, now=here.now)
+    moves.reopen(here.store, 1, agent="ada", principal=ADA, now=here.now)
+    assert ("none", None, "resolved") == (here.row(1).agent_state, here.row(1).silenced_by, here.row(2).agent_state)
 
 
 def test_a_rule_silences_by_its_name_for_a_while_from_the_event_on():

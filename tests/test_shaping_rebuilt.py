@@ -61,7 +61,7 @@ SILENCE = st.one_of(
     ),
     st.tuples(st.just("end"), NUMBER),
 )
-MOVE = st.tuples(st.sampled_from(["resolve", "claim", "archive", "unarchive", "snooze", "seen"]), NUMBER)
+MOVE = st.tuples(st.sampled_from(["resolve", "reopen", "claim", "archive", "unarchive", "snooze", "seen"]), NUMBER)
 TIME = st.tuples(st.just("wait"), st.sampled_from([MINUTE, 40 * MINUTE, 2 * HOUR, 3 * DAY, 9 * DAY]))
 RUN = st.tuples(st.just("run"), st.sampled_from([1, 3, 500]))
 STEP = st.one_of(EMIT, EMIT, EMIT, EMIT, SILENCE, MOVE, TIME, RUN, RUN, st.just(("fire",)), st.just(("restart",)))
@@ -112,7 +112,11 @@ def act(world: World, what: str, *how: Any) -> None:
     else:
         number = 1 + how[0] % (store.snapshot(Keys()).notification_last or 1)
         more: dict[str, Any] = (
-            {"agent": "ada"} if what in ("resolve", "claim") else {"member": "bob"} if what in ("snooze", "seen") else {}
+            {"agent": "ada"}
+            if what in ("resolve", "reopen", "claim")
+            else {"member": "bob"}
+            if what in ("snooze", "seen")
+            else {}
         )
         more |= {"until": now + HOUR} if what == "snooze" else {}
         getattr(moves, what)(store, number, principal=ADA, now=now, **more)

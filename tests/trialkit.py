@@ -142,6 +142,7 @@ class Life:
         do: dict[str, Callable[[int], moves.Moved]] = {
             "claim": lambda number: moves.claim(self.store, number, agent="ada", lease=600 * SECOND, **who),
             "resolve": lambda number: moves.resolve(self.store, number, agent="ada", **who),
+            "reopen": lambda number: moves.reopen(self.store, number, agent="ada", **who),
             "archive": lambda number: moves.archive(self.store, number, **who),
             "seen": lambda number: moves.seen(self.store, number, member="ada", **who),
             "snooze": lambda number: moves.snooze(self.store, number, member="ada", until=self.hands.at + 60 * SECOND, **who),

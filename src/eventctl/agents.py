@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from eventctl import client, moves
+from eventctl import client, holding, moves
 from eventctl.contracts import Answer, Request
 from eventctl.errors import Conflict, EventctlError, NotFound, UsageError
 from eventctl.event import Level
@@ -167,7 +167,7 @@ class AgentExecutor:
         now = self._now()
         with self._claiming:
             row = store.views.notification(number)
-            if row is not None and moves.held(row, now):
+            if row is not None and holding.held(row, now):
                 left_s = ((row.lease_due or now) - now) / SECOND
                 mine = row.agent == agent
                 return Answer(

@@ -55,6 +55,10 @@ class Inbox:
         """Say how it was settled."""
         return self._make(moves.resolve, number, agent=agent, resolution=resolution, token=token)
 
+    def reopen(self, number: int, *, agent: str) -> Moved:
+        """Take back that it was resolved."""
+        return self._make(moves.reopen, number, agent=agent)
+
     def seen(self, number: int, *, member: str, news: int | None = None) -> Moved:
         """Mark as seen for a member."""
         return self._make(moves.seen, number, member=member, news=news)

@@ -1,6 +1,6 @@
 """Moves: what people and agents do with a notification, and the state machine that says what they may.
 
-    agent axis    none -> claimed -> in_progress -> resolved        a claim has a lease and a fencing token
+    agent axis    none -> claimed -> in_progress -> resolved -> none      a claim has a lease and a fencing token
     human axis    unseen <-> seen, and snoozed until, for each member
 
 A move is one durable commit: what it needs to be true, what it does, and a record of it with the position of the log that it saw
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from eventctl import gathered
+from eventctl import gathered, holding
 from eventctl.errors import Conflict, NotFound, NotPermitted, UsageError
 from eventctl.ids import uuid7
 from eventctl.lives import DEFAULT_LEASE
@@ -25,7 +25,6 @@ from eventctl.notification import MemberView, Notification
 from eventctl.principal import Principal, allowed
 from eventctl.resolution import check_resolution
 from eventctl.store import LOG_PIPELINE, Keys, Operations, Record, Snapshot, Store, TimerRow
-from eventctl.times import iso
 
 INBOX = "inbox"
 """The owner of the inbox's own timers: leases, snoozes, and the sweep that ages notifications."""
@@ -91,6 +90,11 @@ def resolve(
     said = dict(resolution or {})
     body = {"verb": "resolve", "notification": number, "agent": agent, "token": token, "resolution": said}
     return _make(store, principal, now, body, check=lambda row: check_resolution(store, row, said))
+
+
+def reopen(store: Store, number: int, *, agent: str, principal: Principal, now: int) -> Moved:
+    """Take back that it was resolved. Raises `Conflict` when it is not, or its life has another open one by now."""
+    return _make(store, principal, now, {"verb": "reopen", "notification": number, "agent": agent})
 
 
 def archive(store: Store, number: int, *, principal: Principal, now: int) -> Moved:
@@ -190,7 +194,7 @@ def read(store: Store, body: Body) -> Snapshot:
         keys.notifications.append(group)
         found = store.snapshot(keys)
         row = found.notifications.get(number)
-    if body["verb"] == "unarchive" and row is not None:
+    if body["verb"] in ("unarchive", "reopen") and row is not None:
         keys.lives.append((row.life, row.life_key))
         found = store.snapshot(keys)
     return found
@@ -280,10 +284,10 @@ class Move(NamedTuple):
 
 def _claim(move: Move, out: Operations) -> Notification:
     body, row, at = move.body, move.row, move.at
-    _still_open(row)
-    renewal = held(row, at) and row.agent == body["agent"]
-    if held(row, at) and not renewal:
-        raise _held_by(row)
+    holding.still_open(row)
+    renewal = holding.held(row, at) and row.agent == body["agent"]
+    if holding.held(row, at) and not renewal:
+        raise holding.by(row)
     out.timers.append(TimerRow(INBOX, f"lease:{row.id}", body["lease_due"]))
     if renewal:
         return row._replace(lease_due=body["lease_due"])
@@ -294,23 +298,23 @@ def _claim(move: Move, out: Operations) -> Notification:
 
 
 def _start(move: Move, out: Operations) -> Notification:
-    _must_hold(move)
+    holding.must_hold(move.body, move.row, move.at)
     if move.row.agent_state == "in_progress":
         raise Conflict(f"n{move.row.id} is in progress already", hint=f"`eventctl inbox resolve n{move.row.id}` ends it")
     return move.row._replace(agent_state="in_progress", updated_at=move.at)
 
 
 def _release(move: Move, out: Operations) -> Notification:
-    _must_hold(move)
+    holding.must_hold(move.body, move.row, move.at)
     out.timers_cleared.append((INBOX, f"lease:{move.row.id}", None))
     return move.row._replace(agent_state="none", agent=None, claimed_at=None, lease_due=None, updated_at=move.at, due=move.at)
 
 
 def _resolve(move: Move, out: Operations) -> Notification:
     body, row, at = move.body, move.row, move.at
-    _still_open(row)
-    if held(row, at) or body.get("token") is not None:
-        _must_hold(move)
+    holding.still_open(row)
+    if holding.held(row, at) or body.get("token") is not None:
+        holding.must_hold(move.body, move.row, move.at)
     if row.lease_due is not None:
         out.timers_cleared.append((INBOX, f"lease:{row.id}", None))
     return row._replace(
@@ -319,12 +323,33 @@ def _resolve(move: Move, out: Operations) -> Notification:
     )  # fmt: skip
 
 
+def _reopen(move: Move, out: Operations) -> Notification:
+    row, at = move.row, move.at
+    holding.unarchived(row)
+    if row.agent_state != "resolved":
+        raise Conflict(f"n{row.id} is not resolved", hint=f"`eventctl inbox show n{row.id}` shows how it stands")
+    if gathered.is_group(row):
+        what = f"n{row.id} stood for others, which were settled with it"
+        raise Conflict(what, hint="reopen those that you want: `eventctl inbox list --resolved` shows them")
+    _only_open(move)
+    return row._replace(
+        agent_state="none",
+        agent=None,
+        claimed_at=None,
+        lease_due=None,
+        resolved_at=None,
+        resolution=None,
+        updated_at=at,
+        due=at,
+    )
+
+
 def _archive(move: Move, out: Operations) -> Notification:
     row = move.row
     if row.archived_at is not None:
         raise Conflict(f"n{row.id} is archived already", hint=f"`eventctl inbox unarchive n{row.id}` brings it back")
-    if held(row, move.at):
-        raise _held_by(row)
+    if holding.held(row, move.at):
+        raise holding.by(row)
     return row._replace(archived_at=move.at, updated_at=move.at, due=move.at, silenced_by=None, silenced_until=None)
 
 
@@ -335,10 +360,15 @@ def _unarchive(move: Move, out: Operations) -> Notification:
     if gathered.is_group(row):
         what = f"n{row.id} stood for others, which were put away with it"
         raise Conflict(what, hint="bring those back that you want: `eventctl inbox list --archived` shows them")
-    other = move.snapshot.lives.get((row.life, row.life_key))
-    if row.agent_state != "resolved" and other is not None and other.agent_state != "resolved":
-        raise Conflict(f"n{other.id} is open for the same thing as n{row.id}", hint=f"work on n{other.id}")
+    if row.agent_state != "resolved":
+        _only_open(move)
     return row._replace(archived_at=None, updated_at=move.at, due=move.at)
+
+
+def _only_open(move: Move) -> None:
+    row, other = move.row, move.snapshot.lives.get((move.row.life, move.row.life_key))
+    if other is not None and other.agent_state != "resolved":
+        raise Conflict(f"n{other.id} is open for the same thing as n{row.id}", hint=f"work on n{other.id}")
 
 
 def _seen(move: Move, out: Operations) -> Notification | None:
@@ -373,63 +403,13 @@ def _unsnooze(move: Move, out: Operations) -> Notification | None:
 
 def _act(move: Move, out: Operations) -> Notification:
     row, agent = move.row, move.body.get("agent")
-    if row.archived_at is not None:
-        raise Conflict(f"n{row.id} is archived", hint=f"`eventctl inbox unarchive n{row.id}` brings it back")
-    if agent is not None and held(row, move.at) and row.agent != agent:
-        raise _held_by(row)
+    holding.unarchived(row)
+    if agent is not None and holding.held(row, move.at) and row.agent != agent:
+        raise holding.by(row)
     return row._replace(updated_at=move.at)
 
 
 _EFFECTS: dict[str, Callable[[Move, Operations], Notification | None]] = {
-    "claim": _claim, "start": _start, "release": _release, "resolve": _resolve, "archive": _archive, "unarchive": _unarchive,
-    "seen": _seen, "unseen": _unseen, "snooze": _snooze, "unsnooze": _unsnooze, "act": _act,
+    "claim": _claim, "start": _start, "release": _release, "resolve": _resolve, "reopen": _reopen,
+    "archive": _archive, "unarchive": _unarchive, "seen": _seen, "unseen": _unseen, "snooze": _snooze, "unsnooze": _unsnooze, "act": _act,
 }  # fmt: skip
-
-
-def held(row: Notification, at: int) -> bool:
-    """Whether somebody has it in hand. A lease that is over holds nothing, even before its timer has said so."""
-    return row.agent_state in ("claimed", "in_progress") and (row.lease_due is None or row.lease_due > at)
-
-
-def _held_by(row: Notification) -> Conflict:
-    until = f" until {_clock(row.lease_due)}" if row.lease_due is not None else ""
-    return Conflict(
-        f"n{row.id} is {_words(row.agent_state)} by {row.agent}{until}",
-        hint="wait, or take another: `eventctl inbox list --state none`",
-    )
-
-
-def _still_open(row: Notification) -> None:
-    if row.archived_at is not None:
-        raise Conflict(f"n{row.id} is archived", hint=f"`eventctl inbox unarchive n{row.id}` brings it back")
-    if row.agent_state == "resolved":
-        raise Conflict(f"n{row.id} is resolved", hint="only an event that reopens its life changes that")
-
-
-def _must_hold(move: Move) -> None:
-    """The one who moves is the one who claimed: by the current token, or without any by name."""
-    body, row = move.body, move.row
-    _still_open(row)
-    token = body.get("token")
-    if token is not None and not 0 < token <= row.lease_token:
-        claims = f"the newest is claim {row.lease_token}" if row.lease_token else "it has never been claimed"
-        raise Conflict(f"n{row.id} has no claim {token}: {claims}", hint=f"`eventctl inbox claim n{row.id}` tells its number")
-    if token is not None and token != row.lease_token:
-        raise Conflict(
-            f"claim {token} of n{row.id} is over: it has been claimed again since (claim {row.lease_token})",
-            hint="leave it to who has it now, or take another: `eventctl inbox list --state none`",
-        )
-    if row.agent_state == "none":
-        raise Conflict(f"n{row.id} is not claimed", hint=f"`eventctl inbox claim n{row.id}` takes it")
-    if not held(row, move.at):
-        raise Conflict(f"the claim of {row.agent} on n{row.id} ended at {_clock(row.lease_due)}", hint="claim it again")
-    if token is None and row.agent != body["agent"]:
-        raise _held_by(row)
-
-
-def _words(state: str) -> str:
-    return state.replace("_", " ")
-
-
-def _clock(us: int | None) -> str:
-    return f"{iso(us or 0)[11:16]} UTC"

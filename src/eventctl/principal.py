@@ -32,6 +32,7 @@ VERBS = {
     "inbox.start": "say that work on a claimed notification has begun",
     "inbox.release": "give a claimed notification back",
     "inbox.resolve": "say how a notification was settled",
+    "inbox.reopen": "take back that a notification is resolved",
     "inbox.archive": "put a notification away",
     "inbox.unarchive": "bring a notification back",
     "silence.set": "keep notifications quiet for the member that is the object, or for everybody",
@@ -73,14 +74,15 @@ ROLES: dict[str, frozenset[str]] = {
     "member": frozenset(
         {
             "emit", "operate", "quarantine.*", "dead.*",
-            "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.archive", "inbox.unarchive",
+            "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.reopen",
+            "inbox.archive", "inbox.unarchive",
             "inbox.seen:@self", "inbox.unseen:@self", "inbox.snooze:@self", "inbox.unsnooze:@self",
             "silence.set:@self", "silence.ended:@self",
             "inbox.act", "decisions.*:@self", "cartridge.install:@self", "cartridge.remove:@self",
         }
     ),
     "agent": frozenset(
-        {"emit:agent.**", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.act"}
+        {"emit:agent.**", "inbox.claim", "inbox.start", "inbox.release", "inbox.resolve", "inbox.reopen", "inbox.act"}
     ),
     "producer": frozenset({"emit"}),
 }  # fmt: skip

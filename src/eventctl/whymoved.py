@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 VALUE_MAX = 300
 
 VERBS = {
-    "claim": "claimed", "start": "began work on", "release": "gave back", "resolve": "resolved", "seen": "saw",
+    "claim": "claimed", "start": "began work on", "release": "gave back", "resolve": "resolved", "reopen": "reopened", "seen": "saw",
     "unseen": "marked as unseen", "snooze": "snoozed", "unsnooze": "ended the snooze of", "archive": "archived",
     "unarchive": "brought back", "quarantine.release": "released", "quarantine.discard": "discarded",
     "dead.retry": "asked to retry", "dead.discard": "gave up", "decisions.approve": "approved", "decisions.deny": "denied",

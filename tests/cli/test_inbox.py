@@ -166,6 +166,16 @@ def test_the_way_of_a_notification_through_work(busy, snapshot):
     assert {"summary": "freed the disk", "link": "https://x/1"} == item(busy, short)["resolution"]
 
 
+def test_a_wrong_resolution_is_taken_back(busy):
+    short = number_of(busy, "backup")
+    busy("inbox", "resolve", short, "-m", "freed the disk")
+    assert f"eventctl inbox reopen {short}" in busy("inbox", "claim", short, code=4).stderr
+    assert f"{short}  open again" in busy("inbox", "reopen", short, "--agent", "builder").stdout
+    assert ("none", None) == (item(busy, short)["state"], item(busy, short)["resolution"])
+    assert f"builder reopened {short}" in busy("inbox", "show", short).stdout
+    busy("inbox", "reopen", short, code=4)
+
+
 @pytest.mark.parametrize(
     ("written", "variable", "minutes"),
     [("", "", 30), ("45m", "", 45), ("45m", "1h", 60), ("soon", "", 30), ("45m", "soon", 45), ("1h 30m", "", 90)],

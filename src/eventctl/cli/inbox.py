@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -15,18 +15,17 @@ from eventctl.cli.params import DURATION, LEVEL, LEVEL_NAMES, MOMENT, PATTERN
 from eventctl.cli.render import Cell, Screen, count, document, listing, local, utc
 from eventctl.cli.session import Lister, Session, Verb, json_option
 from eventctl.cli.shortid import notification
+from eventctl.cli.unshown import Unshown, counted
 from eventctl.cli.who import audience, eyes
 from eventctl.cli.who import lease as configured_lease
 from eventctl.declared import META, Declared
 from eventctl.notification import Notification
 from eventctl.offers import Offer, offers
-from eventctl.store import LOG_PIPELINE, LogRow, Store
+from eventctl.store import LogRow, Store
 from eventctl.times import ago
-from eventctl.views import InboxFilter, InboxItem, InboxPage
+from eventctl.views import InboxItem, InboxPage
 
 TOKEN = click.option("--token", type=int, metavar="N", help="The claim it belongs to; one that is over is a conflict.")
-COUNTED_MAX = 1_000
-"""What a list does not show is counted up to here; then it is `1,000 or more`."""
 
 
 @click.group(cls=Lister)
@@ -89,8 +88,7 @@ def list_(
         if as_json:
             listing([forms.item(item) for item in page.items], next=page.next or None)
             return
-        theirs = bool(want.audience) and want.audience == usual.audience
-        rest = _Rest.of_condition(store, page) if where else _Rest.of(store, page, want, theirs=theirs)
+        rest = Unshown.of(store, inboxquery.Query(want, where), usual, empty=not page.items)
     _show_page(Screen(session), page, rest, filtered=bool(where) or want != replace(usual, order=want.order))
 
 
@@ -149,7 +147,7 @@ def _verb(name: str, short: str, *options: Any) -> Callable[[Callable[..., None]
 
     def decorate(function: Callable[..., None]) -> click.Command:
         command: Any = click.pass_obj(function)
-        offered = ids.PUT_AWAY if name == "unarchive" else ids.NOTIFICATIONS
+        offered = ids.PUT_AWAY if name in ("unarchive", "reopen") else ids.NOTIFICATIONS
         given = click.argument("given", metavar="ID...", nargs=-1, required=True, shell_complete=offered)
         for option in (json_option, *options, given):
             command = option(command)
@@ -240,6 +238,16 @@ def resolve(
     moving.move(session, "resolve", given, as_json, said="resolved", resolution=resolution, token=token)
 
 
+@_verb("reopen", "Take back that it is resolved.")
+def reopen(session: Session, /, given: tuple[str, ...], as_json: bool) -> None:
+    """Open notifications again that were resolved too early, or by mistake. Nobody holds them then.
+
+    \b
+    eventctl inbox reopen n7
+    """
+    moving.move(session, "reopen", given, as_json, said="open again")
+
+
 @_verb(
     "snooze",
     "Hear nothing of it for a while.",
@@ -287,46 +295,8 @@ def unarchive(session: Session, /, given: tuple[str, ...], as_json: bool) -> Non
 inbox.add_command(act)
 
 
-class _Rest(NamedTuple):
-    """What a page does not show: resolved and silenced ones that fit, and, when it is empty, events that nobody has worked on."""
-
-    resolved: int
-    silenced: int
-    waiting: int
-    others: int = 0
-
-    @classmethod
-    def of(cls, store: Store, page: InboxPage, want: InboxFilter, *, theirs: bool) -> _Rest:
-        settled = replace(want, resolved=True, states=("resolved",))
-        hidden = 0 if want.resolved or want.states else store.views.inbox_count(settled, most=COUNTED_MAX)
-        at = want.hide_silenced_at
-        quiet = replace(want, hide_silenced_at=None, silenced_at=at)
-        silenced = 0 if at is None else store.views.inbox_count(quiet, most=COUNTED_MAX)
-        everybodys = replace(want, audience=())
-        rows = [store.views.inbox_count(each, most=COUNTED_MAX) for each in (everybodys, want)] if theirs else [0, 0]
-        others = rows[0] - rows[1]
-        return cls(hidden, silenced, cls._waiting(store, page), others)
-
-    @classmethod
-    def of_condition(cls, store: Store, page: InboxPage) -> _Rest:
-        """Behind a condition nothing is counted: that would ask it about everything."""
-        return cls(0, 0, cls._waiting(store, page))
-
-    @staticmethod
-    def _waiting(store: Store, page: InboxPage) -> int:
-        if page.items:
-            return 0
-        came = next((cursor.pos for cursor in store.cursors() if cursor.pipeline == LOG_PIPELINE), 0)
-        return len(store.read_log(came, COUNTED_MAX, kinds=("event",)))
-
-
-def _show_page(screen: Screen, page: InboxPage, rest: _Rest, *, filtered: bool) -> None:
-    kept = [
-        (rest.resolved, "resolved", "resolved"),
-        (rest.silenced, "silenced", "silenced"),
-        (rest.others, "for others", "others"),
-    ]
-    hidden = "; ".join(f"{_counted(number)} {what} not shown (--{option})" for number, what, option in kept if number)
+def _show_page(screen: Screen, page: InboxPage, rest: Unshown, *, filtered: bool) -> None:
+    hidden = rest.said(lambda option: f"--{option}")
     if page.items:
         screen.table(("", "id", "level", "age", "state", "title"), [_row(screen, item) for item in page.items], right=(3,))
         fresh = sum(not item.seen for item in page.items)
@@ -338,13 +308,9 @@ def _show_page(screen: Screen, page: InboxPage, rest: _Rest, *, filtered: bool) 
     screen.say(f"{said} {hidden}".rstrip())
     if rest.waiting:
         events = "event" if rest.waiting == 1 else "events"
-        screen.say(f"{_counted(rest.waiting)} {events} not worked on yet: `eventctl run --until-idle`")
+        screen.say(f"{counted(rest.waiting)} {events} not worked on yet: `eventctl run --until-idle`")
     elif not filtered and not hidden:
         screen.say("`eventctl exec -- make test` records how a command went; `eventctl demo` shows a busy inbox.")
-
-
-def _counted(number: int) -> str:
-    return f"{number:,}" if number < COUNTED_MAX else f"{number:,} or more"
 
 
 def _row(screen: Screen, item: InboxItem) -> list[object]:

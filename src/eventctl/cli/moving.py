@@ -24,7 +24,7 @@ MEMBERS = ("seen", "unseen", "snooze", "unsnooze")
 LATER = "it happens when a runner comes to it: `eventctl run --until-idle`"
 """What is said where no runner works."""
 
-WORKERS = ("claim", "start", "release", "resolve")
+WORKERS = ("claim", "start", "release", "resolve", "reopen")
 
 
 def move(session: Session, verb: str, given: tuple[str, ...], as_json: bool, *, said: str, **args: Any) -> None:

@@ -68,6 +68,17 @@ class NotificationSuite:
         with pytest.raises(Conflict):
             store.commit(Operations(changed=[changed(old, agent_state="none")]))
 
+    def test_what_is_reopened_holds_its_life_again_with_nothing_of_how_it_was_settled(self, store: Store) -> None:
+        old = notification(1, agent_state="resolved", agent="ci", resolved_at=5, resolution=b"{}")
+        store.commit(Operations(opened=[old, notification(2, life_key=old.life_key, agent_state="resolved")]))
+        store.commit(
+            Operations(changed=[changed(old, agent_state="none", agent=None, resolved_at=None, resolution=None, due=7)])
+        )
+        found = store.snapshot(Keys(lives=[(old.life, old.life_key)], due_before=7))
+        assert found.lives[old.life, old.life_key] == found.due[0] == notification(1, ver=2, due=7)
+        with pytest.raises(Conflict):
+            store.commit(Operations(opened=[notification(3, life_key=old.life_key)]))
+
     def test_ageing_finds_what_is_due_soonest_first(self, store: Store) -> None:
         store.commit(
             Operations(opened=[notification(n, due=due) for n, due in ((1, 30), (2, 20), (3, None), (4, 20), (5, 99))])
