@@ -2,86 +2,152 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import ClassVar
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.theme import Theme
+from textual.filter import LineFilter, Monochrome
+from textual.screen import Screen
 
 from eventctl.cli.session import Session
+from eventctl.errors import EventctlError
 from eventctl.store import Store
-from eventctl.tui.cartridges import CartridgesRoom
-from eventctl.tui.decisions import DecisionsRoom
+from eventctl.tui import themes
 from eventctl.tui.desk import Desk
-from eventctl.tui.health import HealthRoom
-from eventctl.tui.held import HeldRoom
-from eventctl.tui.inbox import InboxRoom
-from eventctl.tui.live import LiveRoom
-from eventctl.tui.look import Cell, line, said
-from eventctl.tui.room import READING, Host, Room, TopLine
-from eventctl.views import Counts
+from eventctl.tui.look import Cell, said
+from eventctl.tui.remembered import Memory, Remembered
+from eventctl.tui.room import READING, WHOLE, Host, Room
+from eventctl.tui.running import Runner, Standing
+from eventctl.tui.topline import Told, TopLine
 
 BEAT_S = 1.0
 """How often it looks whether something was committed: a pragma, microseconds. So a screen is read anew once a second at most."""
 
 AGEING_BEATS = 10
-"""Ages on the screen move without anybody's doing; so often they are written anew."""
+"""Ages on the screen move without anybody's doing; so often they are written anew. As often, what is remembered is kept."""
+
+RUNNER_S = 2.0
+"""How often the runner is asked how it is."""
 
 SWITCH_S = 0.001
 """How long a thread that reads may keep the interpreter before the one that paints gets it. The default, 5 ms, is felt at each key."""
 
-DARK = Theme(
-    name="eventctl-dark", primary="#4f9cf9", secondary="#5ec4b6", accent="#c792ea", warning="#f0b429", error="#ff6b6b",
-    success="#7bc96f", foreground="#d7dce2", background="#10141a", surface="#161c24", panel="#1d2530", dark=True,
-)  # fmt: skip
-LIGHT = Theme(
-    name="eventctl-light", primary="#0b5cad", secondary="#00766c", accent="#7b2cbf", warning="#9a5b00", error="#b3261e",
-    success="#2e7d32", foreground="#1b1f24", background="#fbfbfa", surface="#f1f2f4", panel="#e3e6ea", dark=False,
-)  # fmt: skip
+AGAIN_S = 3.0
+"""Within this time a second ctrl+c means it."""
+
+SCREENS = {
+    "inbox": "eventctl.tui.inbox:InboxRoom",
+    "decisions": "eventctl.tui.decisions:DecisionsRoom",
+    "live": "eventctl.tui.live:LiveRoom",
+    "cartridges": "eventctl.tui.cartridges:CartridgesRoom",
+    "held": "eventctl.tui.held:HeldRoom",
+    "health": "eventctl.tui.health:HealthRoom",
+}
+"""Name -> the class of a screen, imported when somebody goes there: the first paint waits for one of them and not for all."""
+
+
+class Opening(NamedTuple):
+    """How the dashboard was called: words for the inbox's filter, a screen, a theme, and whether a runner is started if there is none."""
+
+    words: str = ""
+    room: str = ""
+    theme: str = ""
+    run: bool = False
 
 
 class Dashboard(Host):
     """The app. `session` says which workspace, who looks, and what time it is."""
 
     TITLE = "eventctl"
-    MODES: ClassVar = {room.MODE: room for room in (InboxRoom, DecisionsRoom, LiveRoom, CartridgesRoom, HeldRoom, HealthRoom)}
     DEFAULT_MODE = "inbox"
     ENABLE_COMMAND_PALETTE = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(title.partition(" ")[0], f"go('{mode}')", title.partition(" ")[2], show=False)
+            Binding(title.partition(" ")[0], f"go('{mode}')", f"Go to {title.partition(' ')[2]}", show=False)
             for mode, title in TopLine.TABS.items()
         ),
-        Binding("u", "undo", "Undo"),
-        Binding("q", "quit", "Quit"),
+        Binding("u", "undo", "Undo", tooltip="Take back the last thing that was done here, where it can be taken back."),
+        Binding("t", "turn", "Dark or light", show=False),
+        Binding("q", "quit", "Quit", tooltip="Leave. What is on its way is finished first."),
     ]
 
-    def __init__(self, session: Session) -> None:
-        super().__init__()
+    def __init__(self, session: Session, opening: Opening = Opening()) -> None:  # noqa: B008  # a tuple of texts: nothing in it changes
         self.desk = Desk(session)
+        self._opening = opening
+        self.words = opening.words
+        self._remembered = Remembered(
+            self.desk.paths.state_dir / "dashboard.json", self.desk.member or f"agent {self.desk.who.subject}"
+        )
+        self._memory = self._kept = self._remembered.read()
+        wanted = opening.room or ("inbox" if opening.words else self._memory.room)
+        if wanted in SCREENS:
+            self.DEFAULT_MODE = wanted  # type: ignore[misc]  # where this start begins; the framework reads it through the instance
+        super().__init__()
+        for mode in SCREENS:
+            self.add_mode(mode, self._making(mode))
+        self.runner = Runner(session, self.desk.paths, self.desk.who)
+        self.standing = Standing("none")
+        self._colourless = not session.wants_color(sys.stdout) and (
+            session.color == "never" or bool(session.env.get("NO_COLOR"))
+        )
         self._version = -1
         self._beats = 0
+        self._asked_at = -AGAIN_S
+        self._leaving = False
+
+    def _making(self, mode: str) -> Callable[[], Screen[Any]]:
+        def make() -> Room:
+            module, _, name = SCREENS[mode].partition(":")
+            room: Room = getattr(import_module(module), name)()
+            room.recall(self._memory.rooms.get(mode, {}))
+            return room
+
+        return make
 
     def on_mount(self) -> None:
-        """Colours, and the beat."""
+        """Colours, the beat, and somebody who works."""
         sys.setswitchinterval(SWITCH_S)
-        for theme in (DARK, LIGHT):
+        for theme in themes.OURS:
             self.register_theme(theme)
-        self.theme = DARK.name
+        names = (self._opening.theme, self._memory.theme, themes.DARK.name)
+        self.theme = next(name for name in names if name in self.available_themes)
         self.set_interval(BEAT_S, self._beat)
+        self.set_interval(RUNNER_S, self.look_at_runner)
+        self.run_worker(self.attempt(self._begin), group="runner")
+        if self._remembered.wrong:
+            self.tell(self._remembered.wrong, bad=True)
+        if self.size.width < WHOLE[0] or self.size.height < WHOLE[1]:
+            self.tell(
+                f"this terminal is {self.size.width} x {self.size.height}: from {WHOLE[0]} x {WHOLE[1]} on everything is shown"
+            )
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """No colours where nobody wants any, whoever's environment says so."""
+        filters = list(super().get_line_filters())
+        return filters if self.no_color or not self._colourless else [*filters, Monochrome()]
+
+    # --- reading -----------------------------------------------------------------------------------------------------------------
 
     def _beat(self) -> None:
         """Look whether something has changed; a reading that is still under way is left alone."""
-        if not any(worker.group == READING and not worker.is_finished for worker in self.workers):
+        if not self._busy(READING):
             self.behind(self.look, READING)
+
+    def _busy(self, group: str) -> bool:
+        return any(worker.group == group and not worker.is_finished for worker in self.workers)
 
     async def look(self) -> None:
         """Let the screen in front read anew if somebody has committed something, or if its ages are old."""
         self._beats += 1
+        old = not self._beats % AGEING_BEATS
+        if old:
+            self.keep()
         version = await self.desk.read(lambda store: store.views.version())
-        if version != self._version or not self._beats % AGEING_BEATS:
+        if version != self._version or old:
             self._version = version
             await self.read_front()
 
@@ -90,20 +156,94 @@ class Dashboard(Host):
         room = self.front
         if room is not None:
             await room.reload()
-            counts, held = await self.desk.read(_counts)
-            room.query_one(TopLine).show(room.MODE, counts, held, self._told())
+            waits = await self.desk.read(_waits)
+            room.query_one(TopLine).show(room.MODE, waits, self._told())
 
     @property
     def front(self) -> Room | None:
         """The room in front, also under a dialog."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, Room) and screen.is_mounted), None)
 
-    def _told(self) -> Content:
-        return line(Cell(said(self.desk.paths.root.name, 30), "strong"), Cell(said(self.desk.who.subject, 30) + " ", "muted"))
+    def _told(self) -> Told:
+        root, who = said(self.desk.paths.root.name, 24), said(self.desk.who.subject, 20)
+        return Told(self.standing.cell(), Cell(root, "strong"), Cell(who, "muted"))
+
+    # --- somebody who works ------------------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """See who works, and start somebody when nobody does and nobody said to only look."""
+        await self._see()
+        if self._opening.run and not self.standing.there:
+            await self._start()
+
+    def look_at_runner(self) -> None:
+        """Ask how the runner is, unless that is being asked."""
+        if not self._busy("runner") and not self._leaving:
+            self.run_worker(self.attempt(self._see), group="runner")
+
+    async def _see(self) -> None:
+        try:
+            standing = await asyncio.to_thread(self.runner.look)
+        except OSError as error:
+            standing = Standing("none", said=f"it cannot be seen whether anybody works: {error.strerror}")
+        before, self.standing = self.standing, standing
+        if standing.said and standing.said != before.said:
+            self.tell(f"{standing.said} · ctrl+p: Start the runner", bad=True)
+        elif before.there and not standing.there and not standing.said:
+            self.tell("the runner is gone: nobody works on what comes in · ctrl+p: Start the runner")
+        if standing != before and self.front is not None:
+            self.front.query_one(TopLine).tell(self._told())
+
+    async def _start(self) -> None:
+        try:
+            await asyncio.to_thread(self.runner.start)
+        except EventctlError as wrong:
+            self.standing = Standing("none", said=f"{wrong.what}; this dashboard only looks")
+            raise
+        await self._see()
+
+    def action_start_runner(self) -> None:
+        """Start a runner."""
+        self.run_worker(self.attempt(self._start), group="runner")
+
+    def action_stop_runner(self) -> None:
+        """Stop the runner that this dashboard started."""
+        if not self.runner.ask_to_stop():
+            self.tell("this dashboard has started no runner; whoever did stops it")
+        self.look_at_runner()
+
+    # --- what is remembered ------------------------------------------------------------------------------------------------------
+
+    def keep(self) -> None:
+        """Write down what the next start takes up again, if it is something else than is written. A full disk is said once."""
+        memory = self._now()
+        if memory == self._kept:
+            return
+        self._kept = memory
+        try:
+            self._remembered.write(memory)
+        except OSError as error:
+            self.tell(f"what to take up at the next start cannot be kept: {error.strerror}", bad=True)
+
+    def _now(self) -> Memory:
+        rooms = dict(self._memory.rooms)
+        for stack in self._screen_stacks.values():
+            rooms |= {
+                room.MODE: room.memory()
+                for room in stack
+                if isinstance(room, Room) and room.MODE in SCREENS and room.is_mounted
+            }
+        return Memory(self.theme, self.current_mode, rooms)
+
+    # --- keys --------------------------------------------------------------------------------------------------------------------
 
     async def action_go(self, mode: str) -> None:
         """Bring a screen in front."""
         await self.switch_mode(mode)
+
+    def action_turn(self) -> None:
+        """Dark to light, light to dark, in our own colours."""
+        self.theme = (themes.LIGHT if self.current_theme.dark else themes.DARK).name
 
     def action_undo(self) -> None:
         """Take the last thing back."""
@@ -119,11 +259,41 @@ class Dashboard(Host):
 
         self.run_worker(self.attempt(work), group="moves")
 
+    # --- the end -----------------------------------------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        """Leave."""
+        self.leave()
+
+    def action_help_quit(self) -> None:
+        """What ctrl+c does where nothing is marked to be copied: leave, when it is pressed twice."""
+        now = asyncio.get_running_loop().time()
+        if now - self._asked_at < AGAIN_S:
+            self.leave()
+        else:
+            self._asked_at = now
+            self.tell("ctrl+c again to quit")
+
+    def leave(self) -> None:
+        """Keep what is remembered, ask our runner to finish, wait for the moves that are on their way, and end. Once is enough."""
+        if self._leaving:
+            return
+        self._leaving = True
+        self.keep()
+        self.runner.ask_to_stop()
+        self.run_worker(self._leave(), group="leaving")
+
+    async def _leave(self) -> None:
+        await self.workers.wait_for_complete([worker for worker in self.workers if worker.group == "moves"])
+        self.exit(0)
+
     def on_unmount(self) -> None:
         """Let go of the workspace."""
         self.desk.close()
 
 
-def _counts(store: Store) -> tuple[Counts, int]:
-    cursors = store.views.cursors()
-    return store.views.counts(), sum(cursor.quarantined + cursor.dead for cursor, _ in cursors)
+def _waits(store: Store) -> dict[str, int]:
+    """How much waits in which screen."""
+    counts, cursors = store.views.counts(), store.views.cursors()
+    held = sum(cursor.quarantined + cursor.dead for cursor, _ in cursors)
+    return {"inbox": counts.notifications_open, "decisions": counts.decisions_held, "held": held}

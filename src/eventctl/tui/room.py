@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from eventctl.errors import EventctlError
 from eventctl.tui.look import plain, said
+from eventctl.tui.topline import TopLine
 
 if TYPE_CHECKING:
     from eventctl.store import Store
     from eventctl.tui.desk import Desk
-    from eventctl.views import Counts
 
+
+LEAST, WHOLE = (60, 15), (80, 24)
+"""Columns and lines of a terminal: what a screen needs, and what it needs to show everything."""
+
+SMALL = (
+    f"⚠ This terminal is too small.\nThe dashboard needs {LEAST[0]} columns and {LEAST[1]} lines,\n"
+    f"and shows everything from {WHOLE[0]} x {WHOLE[1]} on."
+)
 
 READING = "reading"
 """The group of work that reads the screen in front anew."""
@@ -38,6 +46,9 @@ class Host(App[int]):
     desk: Desk
     last: Deed | None = None
     """The last thing that was done and can be taken back."""
+
+    words: str = ""
+    """What the command line asked the inbox for; it goes before what is remembered."""
 
     def tell(self, sentence: str, *, bad: bool = False) -> None:
         """Say something to the person, whoever's words are in it."""
@@ -74,54 +85,6 @@ class Host(App[int]):
         raise NotImplementedError
 
 
-class Tab(Static):
-    """The name of a screen in the top line: a click goes there."""
-
-    def __init__(self, mode: str, title: str) -> None:
-        super().__init__(markup=False, id=f"tab-{mode}")
-        self._mode = mode
-        self._title = title
-
-    def show(self, *, here: bool, count: int | None) -> None:
-        """Say whether this is the screen in front, and how much waits there."""
-        number = "" if not count else f" {count:,}" if count < 10_000 else f" {count // 1_000:,}k"
-        self.update(Content.styled(f" {self._title}{number} ", "bold reverse" if here else ""))
-
-    async def on_click(self) -> None:
-        """Go there."""
-        await self.app.run_action(f"go('{self._mode}')")
-
-
-class TopLine(Horizontal):
-    """One line: the screens with what waits in each, whether somebody works, and who looks."""
-
-    DEFAULT_CSS = """
-    TopLine { height: 1; background: $panel; }
-    TopLine > Tab { width: auto; }
-    TopLine > #told { width: 1fr; text-align: right; height: 1; }
-    """
-
-    TABS: ClassVar[Mapping[str, str]] = {
-        "inbox": "1 Inbox", "decisions": "2 Decisions", "live": "3 Live", "cartridges": "4 Cartridges", "held": "5 Held",
-        "health": "6 Health",
-    }  # fmt: skip
-
-    def compose(self) -> ComposeResult:
-        """The tabs, then what is told."""
-        for mode, title in self.TABS.items():
-            yield Tab(mode, title)
-        yield Static("", id="told", markup=False)
-
-    def show(self, here: str, counts: Counts | None, held: int, told: Content) -> None:
-        """Say how things stand. `held` are quarantined events and dead letters."""
-        waits = {} if counts is None else {
-            "inbox": counts.notifications_open, "decisions": counts.decisions_held, "held": held
-        }  # fmt: skip
-        for mode in self.TABS:
-            self.query_one(f"#tab-{mode}", Tab).show(here=mode == here, count=waits.get(mode))
-        self.query_one("#told", Static).update(told)
-
-
 class Room(Screen[None]):
     """A screen. `body` gives its widgets, `reload` reads anew, `memory` and `recall` keep what is restored at the next start."""
 
@@ -131,6 +94,11 @@ class Room(Screen[None]):
     DEFAULT_CSS = """
     Room > #body { height: 1fr; }
     Room > #note { height: 1; color: $text-muted; background: $surface; padding: 0 1; }
+    Room > #small { display: none; }
+    Room.-cramped > #small {
+        display: block; overlay: screen; position: absolute; offset: 0 0; width: 100%; height: 100%; background: $background;
+        color: $text-warning; content-align: center middle; text-align: center;
+    }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -154,6 +122,7 @@ class Room(Screen[None]):
             yield from self.body()
         yield Static("", id="note", markup=False)
         yield Footer()
+        yield Static(SMALL, id="small", markup=False)
 
     def body(self) -> ComposeResult:
         """The widgets of this screen."""
@@ -170,6 +139,9 @@ class Room(Screen[None]):
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Take up what `memory` gave at the end of the last run. It is called before anything is read, and may be of any shape."""
 
+    def jump(self, key: str) -> None:
+        """Put the cursor on what has this key (`d3`), once it is read. A screen without a list has nothing to do."""
+
     def note(self, text: str, tone: str = "muted") -> None:
         """Say something about this screen in the line above the keys."""
         self.query_one("#note", Static).update(plain(text, tone))
@@ -181,3 +153,7 @@ class Room(Screen[None]):
     def on_screen_resume(self) -> None:
         """In front again: things may have changed."""
         self.host.reread()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """A terminal that is too small is said to be: half a screen would be read as a whole one."""
+        self.set_class(event.size.width < LEAST[0] or event.size.height < LEAST[1], "-cramped")
