@@ -183,12 +183,18 @@ def over(
     *,
     since: int,
     first: int = 0,
+    against: Found | None = None,
     reopen: Callable[[], Store] | None = None,
     told: Told = _nobody,
 ) -> Report:
-    """Backtest a cartridge that stands in no file, as it would be found, against what the workspace has in its place."""
+    """Backtest a cartridge that stands in no file, as it would be found, against another version or what the workspace has in its place.
+
+    What stands there itself is compared with nothing, as a file is.
+    """
     stage = Stage(house, source)
-    other = stage.standing(found)
+    other = against or stage.standing(found)
+    if other is not None and against is None and other.code.hash == found.code.hash:
+        other = None
     return _between(stage, source, found, other, since, first, reopen, told)
 
 

@@ -155,23 +155,34 @@ def removing(store: Store, place: str, id_: str, *, for_good: bool = False) -> P
 def rolling_back(store: Store, place: str, id_: str, *, to: str = "", who: Principal, now: int) -> Proposal:
     """Make the version active that was so before, or the one that `to` names: a version, or the beginning of a digest."""
     rows = _rows(store, place, id_)
+    if not rows:
+        raise _nothing(store, place, id_)
     others = [row for row in rows if not row.active]
-    if to:
-        others = [
-            row
-            for row in others
-            if to == row.version or row.digest.removeprefix("sha256:").startswith(to.removeprefix("sha256:"))
-        ]
-    if not others:
-        if not rows:
-            raise _nothing(store, place, id_)
-        what = f"{id_} has no version {to!r} here to go back to" if to else f"{id_} has no version from before in {place}"
+    after = _named(others, id_, to, len(rows)) if to else others[-1] if others else None
+    if after is None:
+        what = f"{id_} has no version from before in {place}"
         raise NotFound(what, hint=f"`eventctl cartridge list --versions` shows {len(rows)} of it")
-    if to and len({row.digest for row in others}) > 1:
-        digests = ", ".join(short(row.digest) for row in others)
-        raise UsageError(f"{to} is {len(others)} versions of {id_}: {digests}", hint="name one by its digest")
-    after = others[-1]._replace(active=True, by=str(who), at=_at(rows, now))
-    return _proposal("rollback", after, rows)
+    return _proposal("rollback", after._replace(active=True, by=str(who), at=_at(rows, now)), rows)
+
+
+def version(store: Store, place: str, id_: str, named: str) -> InstalledRow:
+    """The version of a cartridge in a place, active or kept, that a version or the beginning of a digest names. Raises `NotFound`."""
+    rows = _rows(store, place, id_)
+    if not rows:
+        raise _nothing(store, place, id_)
+    return _named(rows, id_, named, len(rows))
+
+
+def _named(rows: list[InstalledRow], id_: str, named: str, known: int) -> InstalledRow:
+    digest = named.removeprefix("sha256:")
+    found = [row for row in rows if named == row.version or row.digest.removeprefix("sha256:").startswith(digest)]
+    if not found:
+        hint = f"`eventctl cartridge list --versions` shows {known} of it"
+        raise NotFound(f"{id_} has no version {named!r} here", hint=hint)
+    if len({row.digest for row in found}) > 1:
+        digests = ", ".join(short(row.digest) for row in found)
+        raise UsageError(f"{named} is {len(found)} versions of {id_}: {digests}", hint="name one by its digest")
+    return found[-1]
 
 
 def trusting(store: Store, place: str, id_: str, *, revoke: bool = False) -> Proposal:

@@ -348,3 +348,28 @@ def test_a_backtest_of_a_strangers_archive_runs_it_once_somebody_agrees(shop: Fa
     told = json.loads(shop(*words, "--yes").stdout)
     assert (1, {"annotated": 1}) == (told["runs"], told["counts"])
     assert [] == listed(shop, "--versions")
+
+
+def test_what_is_installed_is_tried_where_it_stands_against_nothing_or_a_version_that_was_kept(shop: Face) -> None:
+    shop("emit", "shop.sold", "--source", "tests", "--entity", "a")
+    shop("run", "--until-idle")
+    for version in ("1.0.0", "2.0.0"):
+        shop("cartridge", "install", str(source(shop, version)), "--domain", "shop", "--yes")
+    words = ("cartridge", "backtest", "installed:domain:shop/till", "--json")
+    alone = json.loads(shop(*words).stdout)
+    assert (None, [{"event": "e1", "before": "", "after": 'sum = {"version":"2.0.0"}'}]) == (
+        alone["against"],
+        alone["changes"]["annotated"],
+    )
+    other = json.loads(shop(*words, "--against", "1.0.0").stdout)
+    assert ("till 1.0.0", 'sum = {"version":"1.0.0"}') == (other["against"], other["changes"]["annotated"][0]["before"])
+    assert "no version '3.0.0'" in shop(*words, "--against", "3.0.0", code=3).stderr
+
+
+def test_a_program_hears_how_far_a_backtest_is(shop: Face) -> None:
+    shop("emit", "shop.sold", "--source", "tests", "--entity", "a")
+    shop("run", "--until-idle")
+    given = put(shop.root / "personal/bob/cartridges/late.toml", rule())
+    heard = shop("cartridge", "backtest", str(given), "--json", "--progress").stderr.splitlines()
+    assert {"read", "of"} == json.loads(heard[-1]).keys()
+    assert json.loads(heard[-1])["read"] == json.loads(heard[-1])["of"] > 0

@@ -58,7 +58,9 @@ class Since(click.ParamType[tuple[str, int]]):
 @click.option(
     "--since", type=Since(), default="30d", show_default=True, metavar="WHEN", help="From then: 30d, a date, or e123."
 )
-@click.option("--against", metavar="PATH|REVISION", help="Compare with this file, or with PATH in a git revision.")
+@click.option(
+    "--against", metavar="PATH|REVISION", help="Compare with this file, with PATH in a git revision, or with a kept version."
+)
 @click.option(
     "--into", default="", metavar="PLACE", help="Where it would stand: domain:NAME or member:NAME (default: by its path)."
 )
@@ -69,6 +71,7 @@ class Since(click.ParamType[tuple[str, int]]):
     "--examples", type=click.IntRange(0, 1_000), default=5, show_default=True, metavar="N", help="So many of each kind."
 )
 @click.option("--yes", "-y", is_flag=True, help="Agree beforehand to execute what stands in an archive.")
+@click.option("--progress", is_flag=True, help="Say how far it is on stderr, a line of JSON at a time.")
 @json_option
 @click.pass_obj
 def backtest(
@@ -81,31 +84,40 @@ def backtest(
     fail_on: str | None,
     examples: int,
     yes: bool,
+    progress: bool,
     as_json: bool,
 ) -> None:
     """Run the cartridge at PATH over what stands in the log, and say what would have come out otherwise.
 
     Nothing is written and nothing is sent: a call gets the answer that was recorded for it, and one without an answer is named. It
     is compared with what the workspace has in its place; a file that is new, or that stands there itself, with nothing.
-    PATH may be an archive, or pip:NAME: the code of a stranger, which is executed in a worker, and once you agree.
+    PATH may be an archive, or pip:NAME: the code of a stranger, which is executed in a worker, and once you agree. It may be what is
+    installed, as `cartridge list` names it, and is then tried where it stands or `--into` another place.
 
     \b
     eventctl cartridge backtest personal/ada/cartridges/ad-spend.toml
     eventctl cartridge backtest ad-spend.toml --since 7d --against HEAD --fail-on newly
+    eventctl cartridge backtest installed:domain:shop/till --against 1.0.0
     """
     from eventctl import backtest as backtests
     from eventctl.cli.wiring import house_of
 
-    with session.reading() as store, _other(path, against) as other, _progress(session, as_json) as told:
+    with session.reading() as store, _progress(session, as_json, progress) as told:
         moment, first = (since[1], 0) if since[0] == "moment" else (0, since[1])
         house, reopen = house_of(session), reopening(session)
-        if is_package(path):
-            found = _candidate(session, path, into, Agreed(yes=yes))
-            report = backtests.over(house, store, found, since=moment, first=first, reopen=reopen, told=told)
+        if is_installed(path) or is_package(path):
+            if is_installed(path):
+                found, other = _installed(store, path, into, against)
+            elif against:
+                raise UsageError("a package is compared with what stands in its place", hint="leave out --against")
+            else:
+                found, other = _candidate(session, path, into, Agreed(yes=yes)), None
+            report = backtests.over(house, store, found, since=moment, first=first, against=other, reopen=reopen, told=told)
         else:
-            report = backtests.run(
-                house, store, path, since=moment, first=first, into=into, against=other, reopen=reopen, told=told
-            )
+            with _other(path, against) as file:
+                report = backtests.run(
+                    house, store, path, since=moment, first=first, into=into, against=file, reopen=reopen, told=told
+                )
     if as_json:
         from eventctl.cli.render import document
 
@@ -128,6 +140,28 @@ def _candidate(session: Session, path: Path, into: str, given: Agreed) -> Found:
     if staged.package.manifest.rule is None:
         agree(f"This executes the code of {staged.package.id} ({staged.package.digest}), in a worker. Try it?", given)
     return found_of(staged.package, into or "library", "worker")
+
+
+def is_installed(path: Path) -> bool:
+    """Whether it names what is installed, as lists do, and no file."""
+    from eventctl.installed import PREFIX
+
+    return str(path).startswith(PREFIX)
+
+
+def _installed(store: Store, path: Path, into: str, against: str | None) -> tuple[Found, Found | None]:
+    """What is installed under this name, and the version of it to compare with. Raises `NotFound`, `UsageError`."""
+    from eventctl import lifecycle
+    from eventctl.cli.consent import which
+    from eventctl.installed import found_of
+
+    place, id_ = which(store, str(path))
+    row = lifecycle.active(store, place, id_)
+    found = found_of(lifecycle.stored(store, row.digest), into or place, row.runs)
+    if not against:
+        return found, None
+    other = lifecycle.version(store, place, id_, against)
+    return found, found_of(lifecycle.stored(store, other.digest), into or place, other.runs)
 
 
 def form(report: Report) -> dict[str, Any]:
@@ -226,9 +260,26 @@ def _other(path: Path, against: str | None) -> Iterator[Path | None]:
         yield checked_out(path, against, Path(folder))
 
 
+class _Hundredths:
+    """Prints how far it is, when another hundredth of it is done."""
+
+    def __init__(self) -> None:
+        self._said = -1
+
+    def told(self, read: int, of: int) -> None:
+        """So many records of so many have been read."""
+        done = 100 * read // of if of else 100
+        if done != self._said:
+            self._said = done
+            click.echo(f'{{"read": {read}, "of": {of}}}', err=True)
+
+
 @contextmanager
-def _progress(session: Session, quiet: bool) -> Iterator[Told]:
-    """A bar on a terminal, nothing elsewhere."""
+def _progress(session: Session, quiet: bool, lines: bool) -> Iterator[Told]:
+    """Lines of JSON for a program that asks for them, one for each hundredth; a bar on a terminal; nothing elsewhere."""
+    if lines:
+        yield _Hundredths().told
+        return
     if quiet or not sys.stderr.isatty() or session.env.get("TERM") == "dumb":
         yield lambda _read, _of: None
         return

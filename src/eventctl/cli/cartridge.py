@@ -10,7 +10,7 @@ import click
 from eventctl.cli import ids, versions
 from eventctl.cli.backtest import backtest
 from eventctl.cli.cartridgegraph import graph
-from eventctl.cli.cartridgelook import Looked, counts_by_unit, look
+from eventctl.cli.cartridgelook import Looked, broken, counts_by_unit, look, runs_of
 from eventctl.cli.cartridgetest import cartridge_test
 from eventctl.cli.consent import is_package
 from eventctl.cli.install import install
@@ -22,13 +22,10 @@ from eventctl.cli.rollback import rollback
 from eventctl.cli.session import Lister, Session, json_option
 from eventctl.cli.trust import trust
 from eventctl.errors import Conflict, Misconfigured, NotFound, Problem, UsageError
-from eventctl.store import LOG_PIPELINE, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from eventctl.cli.cartridgecard import Card
-    from eventctl.composition import Composition
     from eventctl.discovery import Found
     from eventctl.totals import Totals
 
@@ -98,7 +95,7 @@ def list_(session: Session, /, all_versions: bool, as_json: bool) -> None:
     if all_versions:
         versions.show(Screen(session), looked.rows, as_json=as_json)
         return
-    runs = _runs(looked.composed)
+    runs = runs_of(looked.composed)
     if as_json:
         counted = counts_by_unit(session, looked.composed)
         items = [_item(looked, found, runs.get(found.path, []), counted.get(found.path)) for found in looked.found]
@@ -110,7 +107,7 @@ def list_(session: Session, /, all_versions: bool, as_json: bool) -> None:
     else:
         screen.table(
             ("cartridge", "runs in", "summary"),
-            [_row(found, runs.get(found.path, []), _broken(looked, found), suspended) for found in looked.found] + _off(looked),
+            [_row(found, runs.get(found.path, []), broken(looked, found), suspended) for found in looked.found] + _off(looked),
         )
     wrong = sum(not problem.warning for problem in looked.problems)
     if wrong:
@@ -130,7 +127,7 @@ def show(session: Session, /, given: str, as_json: bool) -> None:
     from eventctl.cli import cartridgecard
 
     looked = look(session)
-    card = _card(looked, given)
+    card = cartridgecard.find(looked, given)
     card = card._replace(counted=counts_by_unit(session, looked.composed).get(card.unit.path))
     if as_json:
         document({**cartridgecard.form(card), **versions.of(looked.rows, card.unit.path, card.unit)})
@@ -152,10 +149,7 @@ def check(session: Session, /, path: Path | None, as_json: bool) -> None:
     eventctl cartridge check cartridges/threshold.py
     eventctl cartridge check deploy-watch-1.2.0.tar.gz
     """
-    if is_package(path):
-        problems = _packed(session, str(path))
-    else:
-        problems = look(session).problems if path is None else _mistakes(path) or _in_place(session, path)
+    problems = look(session).problems if path is None else mistakes(session, path)
     wrong = [problem for problem in problems if not problem.warning]
     if as_json:
         listing([problem._asdict() for problem in problems], ok=not wrong)
@@ -216,6 +210,13 @@ def new(
         screen.say(f"it is in the library: a cartridge that requires it runs it, or [enable] {name} = {{}} in eventctl.toml")
 
 
+def mistakes(session: Session, path: Path) -> list[Problem]:
+    """What is wrong with one cartridge: a file, a folder or a package; in itself, and in its place if it stands in the workspace."""
+    if is_package(path):
+        return _packed(session, str(path))
+    return _mistakes(path) or _in_place(session, path)
+
+
 def _write(target: Path, text: str) -> None:
     """Write the cartridge if it is one; a name or pattern that makes none leaves nothing behind."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -228,39 +229,6 @@ def _write(target: Path, text: str) -> None:
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _card(looked: Looked, given: str) -> Card:
-    """The one cartridge that an id or a path names; what is switched off counts too."""
-    from eventctl import manifest
-    from eventctl.cli.cartridgecard import Card, places_of
-    from eventctl.installed import unit_path
-    from eventctl.suggest import did_you_mean
-
-    standing = {found.path: (found.manifest, f"{found.scope} {found.owner}".strip()) for found in looked.found}
-    for path, unit in looked.units.items():
-        if path not in standing and unit.manifest and not path.startswith("plugin:"):
-            standing[path] = (manifest.undump(unit.manifest), "")
-    chosen = [path for path, (read, _) in standing.items() if given in (read.id, path)]
-    if not chosen:
-        hint = did_you_mean(given, [read.id for read, _ in standing.values()])
-        raise NotFound(
-            f"there is no cartridge {given!r}", hint=hint or "`eventctl cartridge list` shows all; `check` names mistakes"
-        )
-    if len(chosen) > 1:
-        removed = {unit_path(row.place, row.id) for row in looked.rows} - {
-            unit_path(row.place, row.id) for row in looked.rows if row.active
-        }
-        chosen = [path for path in chosen if path not in removed] or chosen
-    if len(chosen) > 1:
-        raise UsageError(f"{given!r} is {len(chosen)} cartridges", hint=f"say which: {', '.join(chosen)}")
-    path = chosen[0]
-    read, of = standing[path]
-    unit = looked.units.get(path) or Unit(path, 0, 0, 0, read.version, b"")
-    problems = [problem for problem in looked.problems if path in problem.where or f".{read.id}" in problem.where]
-    return Card(
-        read, unit, of, places_of(path, looked.composed), problems, [fault for fault in looked.faults if fault.path == path]
-    )
 
 
 def _mistakes(path: Path, shown: str = "") -> list[Problem]:
@@ -298,19 +266,10 @@ def _in_place(session: Session, path: Path) -> list[Problem]:
     return [problem for problem in problems if problem.where.startswith((f"{place}:", f"{place}/")) or problem.where == place]
 
 
-def _runs(composed: Composition) -> dict[str, list[str]]:
-    """A cartridge's path -> the pipelines that run it."""
-    runs = {path: [LOG_PIPELINE] for path in composed.shaping_units}
-    for name, plan in composed.plans.items():
-        for each in plan:
-            runs.setdefault(each.unit, []).append(name)
-    return runs
-
-
 def _item(looked: Looked, found: Found, runs: list[str], counted: Totals | None) -> dict[str, Any]:
     came = versions.of(looked.rows, found.path, looked.units.get(found.path))
     counts = counted.form() if counted else None
-    return {**_form(found, runs), **came, "broken": _broken(looked, found) or None, "counts": counts}
+    return {**_form(found, runs), **came, "broken": broken(looked, found) or None, "counts": counts}
 
 
 def _form(found: Found, runs: list[str]) -> dict[str, Any]:
@@ -321,12 +280,6 @@ def _form(found: Found, runs: list[str]) -> dict[str, Any]:
         "annotates": list(given.annotates), "requires": list(given.requires), "calls": list(given.permissions.calls),
         "mode": given.rule.mode if given.rule else "live", "form": "code" if given.rule is None else "rule",
     }  # fmt: skip
-
-
-def _broken(looked: Looked, found: Found) -> str:
-    """Why it was left out, a circle or a second one of its kind; "" when nothing is wrong with its file."""
-    wrong = [each for each in looked.problems if not each.warning and f"{each.where}:".startswith(f"{found.path}:")]
-    return wrong[0].what if wrong else ""
 
 
 def _off(looked: Looked) -> list[list[object]]:

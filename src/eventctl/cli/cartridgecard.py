@@ -9,12 +9,16 @@ import orjson
 
 from eventctl import manifest as manifests
 from eventctl.cli.render import Screen, local
+from eventctl.errors import NotFound, UsageError
+from eventctl.installed import unit_path
 from eventctl.store import LOG_PIPELINE, Unit
+from eventctl.suggest import did_you_mean
 from eventctl.times import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eventctl.cli.cartridgelook import Looked
     from eventctl.composition import Composition
     from eventctl.dag.faults import Standing
     from eventctl.errors import Problem
@@ -55,6 +59,34 @@ def places_of(path: str, composed: Composition) -> list[Place]:
         for each in plan
         if each.unit == path
     ]
+
+
+def find(looked: Looked, given: str) -> Card:
+    """The one cartridge that an id or a path names; what is switched off counts too. Raises `NotFound`, `UsageError`."""
+    standing = {found.path: (found.manifest, f"{found.scope} {found.owner}".strip()) for found in looked.found}
+    for path, unit in looked.units.items():
+        if path not in standing and unit.manifest and not path.startswith("plugin:"):
+            standing[path] = (manifests.undump(unit.manifest), "")
+    chosen = [path for path, (read, _) in standing.items() if given in (read.id, path)]
+    if not chosen:
+        hint = did_you_mean(given, [read.id for read, _ in standing.values()])
+        raise NotFound(
+            f"there is no cartridge {given!r}", hint=hint or "`eventctl cartridge list` shows all; `check` names mistakes"
+        )
+    if len(chosen) > 1:
+        removed = {unit_path(row.place, row.id) for row in looked.rows} - {
+            unit_path(row.place, row.id) for row in looked.rows if row.active
+        }
+        chosen = [path for path in chosen if path not in removed] or chosen
+    if len(chosen) > 1:
+        raise UsageError(f"{given!r} is {len(chosen)} cartridges", hint=f"say which: {', '.join(chosen)}")
+    path = chosen[0]
+    read, of = standing[path]
+    unit = looked.units.get(path) or Unit(path, 0, 0, 0, read.version, b"")
+    problems = [problem for problem in looked.problems if path in problem.where or f".{read.id}" in problem.where]
+    return Card(
+        read, unit, of, places_of(path, looked.composed), problems, [fault for fault in looked.faults if fault.path == path]
+    )
 
 
 def form(card: Card) -> dict[str, Any]:

@@ -6,15 +6,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventctl.errors import Misconfigured, NotFound, Problem
-from eventctl.store import InstalledRow, Unit
+from eventctl.store import LOG_PIPELINE, InstalledRow, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eventctl.autonomy import Autonomy
     from eventctl.cli.session import Session
     from eventctl.composition import Composition
     from eventctl.dag.faults import Standing
-    from eventctl.discovery import Found
+    from eventctl.discovery import Domain, Found
     from eventctl.plugins import Plugins
     from eventctl.totals import Totals
 
@@ -28,6 +29,8 @@ class Looked(NamedTuple):
     problems: list[Problem]
     faults: list[Standing]
     rows: list[InstalledRow]
+    domains: list[Domain]
+    autonomy: Autonomy
 
     def off(self) -> Iterator[tuple[Unit, str]]:
         """Those that were switched off and still stand there as they were, with their ids; plugins' aside."""
@@ -43,6 +46,7 @@ def look(session: Session) -> Looked:
     from eventctl import composition
     from eventctl.cli.wiring import house_of
     from eventctl.dag.faults import standing
+    from eventctl.matrix import matrix_of
 
     house = house_of(session)
     settings, problems = house.settings()
@@ -57,7 +61,23 @@ def look(session: Session) -> Looked:
     composed = composition.compose(scan, catalog, enable=settings.enable, plugged=house.plugins.cartridges)
     enabling = [problem for problem in problems if "enable" in problem.where]
     of_types = [problem for problem in more if problem.where.startswith(("company/", "personal/"))]
-    return Looked(found, scan.units, composed, list(dict.fromkeys([*enabling, *of_types, *composed.problems])), faults, rows)
+    wrong = list(dict.fromkeys([*enabling, *of_types, *composed.problems]))
+    return Looked(found, scan.units, composed, wrong, faults, rows, scan.domains, matrix_of(settings, scan.domains))
+
+
+def runs_of(composed: Composition) -> dict[str, list[str]]:
+    """A cartridge's path -> the pipelines that run it."""
+    runs = {path: [LOG_PIPELINE] for path in composed.shaping_units}
+    for name, plan in composed.plans.items():
+        for each in plan:
+            runs.setdefault(each.unit, []).append(name)
+    return runs
+
+
+def broken(looked: Looked, found: Found) -> str:
+    """Why it was left out, a circle or a second one of its kind; "" when nothing is wrong with its file."""
+    wrong = [each for each in looked.problems if not each.warning and f"{each.where}:".startswith(f"{found.path}:")]
+    return wrong[0].what if wrong else ""
 
 
 def _plugged(plugins: Plugins) -> Iterator[Found]:
