@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 STATES = ("none", "claimed", "in_progress", "resolved")
 ORDERS: tuple[Order, ...] = get_args(Order)
 LOOK_MAX = 5_000
-"""Rows that one page of a condition looks at, at most: a quarter second."""
+"""Rows that one page of a condition looks at, at most: 0.13 s, and in another order than `level` the time to sort besides."""
 
 CHUNK = 500
 """Rows that are read at once for a condition."""
@@ -135,7 +135,7 @@ def _condition(store: Store, where: str) -> Callable[[Sequence[InboxItem]], Iter
 
     wrong = mistakes(where, "where")
     if wrong:
-        raise Misconfigured.listing(wrong)
+        raise Misconfigured(wrong[0].what, where=wrong[0].mark or wrong[0].where, hint=wrong[0].hint, problems=wrong)
     expression = compiled(where)
 
     def holds(items: Sequence[InboxItem]) -> Iterator[bool]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from eventctl import settings
+from eventctl import settings as configured
+from eventctl.inboxquery import page, query
+from eventctl.sqlite_store import SqliteStore
 from eventctl.times import DAY, HOUR, MINUTE, iso
 
 
@@ -66,6 +71,10 @@ def test_the_list_as_json_has_every_field(busy, snapshot):
         (["--until", "30m"], {"backup"}),
         (["--since", "2026-11-20T12:30:00Z"], {"api", "sweep"}),
         (["--text", "BACKUP"], {"backup"}),
+        (["--text", "timeout"], {"api"}),
+        (["--text", "backup", "--text", "cron 3"], {"backup"}),
+        (["--where", "payload.exit_code > 1"], {"backup"}),
+        (["--where", 'payload.slug == "api" || source == "cron"', "--level", "business"], {"api"}),
         (["--entity", "eventctl://service/api"], {"api"}),
         (["--state", "claimed"], set()),
         (["--state", "none", "--state", "claimed"], {"api", "backup", "sweep"}),
@@ -79,6 +88,72 @@ def test_the_list_as_json_has_every_field(busy, snapshot):
 def test_a_filter_leaves_what_fits(busy, words, expected):
     titles = " ".join(listed(busy, *words))
     assert expected == {name for name in ("api", "backup", "sweep") if name in titles}
+
+
+def test_what_comes_first_can_be_said(busy):
+    orders = {
+        "level": "api sweep backup",
+        "age": "sweep api backup",
+        "oldest": "backup api sweep",
+        "entity": "api sweep backup",
+    }
+    names = {
+        order: [next(name for name in names.split() if name in title) for title in listed(busy, "--order", order)]
+        for order, names in orders.items()
+    }
+    assert orders == {order: " ".join(found) for order, found in names.items()}
+
+
+def test_a_condition_is_looked_for_until_the_page_is_full(busy):
+    busy("emit", "--ndjson", "-", given="\n".join(
+        json.dumps({"event": "job.failed", "source": "cron", "payload": {"job": f"j{n}", "exit_code": n % 50}}) for n in range(700)
+    ))  # fmt: skip
+    busy("run", "--until-idle")
+    first = json.loads(busy("inbox", "list", "--where", "payload.exit_code == 7", "-n", "9", "--json").stdout)
+    rest = json.loads(busy("inbox", "list", "--where", "payload.exit_code == 7", "--after", first["next"], "--json").stdout)
+    assert (9, 5, None) == (len(first["items"]), len(rest["items"]), rest["next"])
+    assert (
+        "2 notifications, 2 unseen\n"
+        == busy("inbox", "list", "--where", "payload.exit_code in [1, 3] && payload.job < 'j100'").stderr
+    )
+
+
+def test_a_wrong_condition_shows_its_place(busy, snapshot):
+    snapshot(busy("inbox", "list", "--where", "payload.slug = 1", code=78).stderr)
+
+
+def test_a_condition_that_nothing_fulfils_says_so(busy):
+    assert "Nothing here fits." == busy("inbox", "list", "--where", "level > 3").stderr.strip()
+
+
+WORDS = st.lists(
+    st.one_of(
+        st.tuples(st.just("level"), st.sampled_from(["workflow", "business", "0"])),
+        st.tuples(st.just("type"), st.sampled_from(["deployment.*", "job.**", "*.failed"])),
+        st.tuples(st.just("domain"), st.sampled_from(["**", "ops"])),
+        st.tuples(st.just("state"), st.sampled_from(["none", "claimed", "resolved"])),
+        st.tuples(st.just("audience"), st.sampled_from(["workspace", "member:ada"])),
+        st.tuples(st.just("entity"), st.just("eventctl://service/api")),
+        st.tuples(st.sampled_from(["since", "until"]), st.sampled_from(["30m", "2h", "2026-11-20T12:30:00Z"])),
+        st.tuples(st.just("text"), st.sampled_from(["backup", "timeout api", "FAILED", "unseen"])),
+        st.tuples(st.just("order"), st.sampled_from(["age", "oldest", "entity", "domain"])),
+        st.tuples(st.sampled_from(["unseen", "resolved", "archived", "snoozed", "silenced", "others"]), st.just("")),
+    ),
+    max_size=4,
+)
+CONDITIONS = st.sampled_from(["", "", "payload.exit_code >= 1", 'payload.slug == "api" || level < 2'])
+FORMS = st.sampled_from(["{0}:{1}", "--{0} {1}", "--{0}={1}"])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=WORDS, where=CONDITIONS, form=FORMS)
+def test_a_line_of_words_asks_for_what_the_same_flags_ask_for(busy, said, where, form):
+    options = [word for name, value in said for word in ([f"--{name}", value] if value else [f"--{name}"])]
+    shown = json.loads(busy("inbox", "list", "--json", *options, *(["--where", where] if where else [])).stdout)["items"]
+    line = " ".join(form.format(name, f"'{value}'") if value else form.partition("{")[0] + name for name, value in said)
+    with closing(SqliteStore.open(busy.root / ".eventctl/state.db", role="reader")) as store:
+        asked = query(f"{line} where {where}" if where else line, member="ada", audience=(), now=busy.now)
+        assert [each["number"] for each in shown] == [item.notification.id for item in page(store, asked, limit=50).items]
 
 
 def test_what_is_resolved_is_counted_and_shown_when_it_is_asked_for(busy):
@@ -186,7 +261,7 @@ def test_a_claim_holds_for_as_long_as_the_settings_say(busy, written, variable, 
     env = {"EVENTCTL_INBOX__LEASE": variable} if variable else {}
     busy("inbox", "claim", "n1", **env)
     assert iso(busy.now + minutes * MINUTE) == item(busy, "n1")["lease_until"]
-    assert minutes * MINUTE == settings.load(config, env)[0].inbox.lease
+    assert minutes * MINUTE == configured.load(config, env)[0].inbox.lease
 
 
 def test_a_claim_that_is_over_cannot_speak(busy):
