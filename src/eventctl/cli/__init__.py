@@ -22,6 +22,7 @@ from eventctl.errors import EventctlError
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
         "init": ("eventctl.cli.init:init", "Make a workspace."),
+        "dashboard": ("eventctl.cli.dashboard:dashboard", "Open the workspace on this terminal: inbox, decisions, health."),
         "demo": ("eventctl.cli.demo:demo", "Watch a team's week go through, from a recording."),
         "run": ("eventctl.cli.run:run", "Work on what comes in, until stopped or until idle."),
         "status": ("eventctl.cli.status:status", "How far everything has come, in one screen."),
@@ -178,6 +179,16 @@ def _of_a_plugin(ctx: click.Context, name: str) -> click.Command | None:
     return command_named(name, ctx.ensure_object(Session))
 
 
+def _opens(ctx: click.Context) -> bool:
+    """Whether the dashboard is what was meant; then it has been open."""
+    from eventctl.cli.dashboard import dashboard, wanted
+
+    if not wanted(ctx.ensure_object(Session)):
+        return False
+    ctx.invoke(dashboard)
+    return True
+
+
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         click.echo(f"eventctl {__version__}")
@@ -206,6 +217,8 @@ def cli(ctx: click.Context) -> None:
     eventctl inbox                       what wants attention
     """
     if ctx.invoked_subcommand is None:
+        if sys.stdin.isatty() and _opens(ctx):
+            return
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
 

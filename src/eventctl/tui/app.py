@@ -35,6 +35,9 @@ RUNNER_S = 2.0
 SWITCH_S = 0.001
 """How long a thread that reads may keep the interpreter before the one that paints gets it. The default, 5 ms, is felt at each key."""
 
+SOON_S = 0.25
+"""And while it begins or ends: people wait for that."""
+
 AGAIN_S = 3.0
 """Within this time a second ctrl+c means it."""
 
@@ -98,6 +101,7 @@ class Dashboard(Host):
         self._beats = 0
         self._asked_at = -AGAIN_S
         self._leaving = False
+        self._soon: Callable[[Callable[[], None]], object] | None = None
 
     def _making(self, mode: str) -> Callable[[], Screen[Any]]:
         def make() -> Room:
@@ -110,6 +114,7 @@ class Dashboard(Host):
 
     def on_mount(self) -> None:
         """Colours, the beat, and somebody who works."""
+        self._soon = asyncio.get_running_loop().call_soon_threadsafe
         sys.setswitchinterval(SWITCH_S)
         for theme in themes.OURS:
             self.register_theme(theme)
@@ -187,6 +192,8 @@ class Dashboard(Host):
         except OSError as error:
             standing = Standing("none", said=f"it cannot be seen whether anybody works: {error.strerror}")
         before, self.standing = self.standing, standing
+        if standing.state in ("starting", "stopping", "restarting"):
+            self.set_timer(SOON_S, self.look_at_runner)
         if standing.said and standing.said != before.said:
             self.tell(f"{standing.said} · ctrl+p: Start the runner", bad=True)
         elif before.there and not standing.there and not standing.said:
@@ -283,12 +290,22 @@ class Dashboard(Host):
         self.runner.ask_to_stop()
         self.run_worker(self._leave(), group="leaving")
 
+    def leave_soon(self) -> None:
+        """The same from a signal, which may come in the middle of anything."""
+        if self._soon is not None:
+            self._soon(self.leave)
+        elif not self._leaving:
+            raise KeyboardInterrupt  # nothing has begun yet
+
     async def _leave(self) -> None:
-        await self.workers.wait_for_complete([worker for worker in self.workers if worker.group == "moves"])
+        moves = [worker for worker in self.workers if worker.group == "moves" and not worker.is_finished]
+        if moves:
+            await self.workers.wait_for_complete(moves)
         self.exit(0)
 
     def on_unmount(self) -> None:
         """Let go of the workspace."""
+        self._soon, self._leaving = None, True
         self.desk.close()
 
 
