@@ -23,6 +23,7 @@ from eventctl.difference import Difference, compare
 from eventctl.discovery import DOMAINS, LIBRARY, MEMBERS, Found, Scan, Scope
 from eventctl.errors import EventctlError, Misconfigured, NotFound, UsageError
 from eventctl.house import House, Planned
+from eventctl.installed import LIBRARY as LIBRARY_PLACE
 from eventctl.manifest import MANIFEST
 from eventctl.past import at_or_after
 from eventctl.plan import Plan
@@ -84,7 +85,9 @@ class Stage:
             raise NotFound("there is no such file", where=str(path))
         at = path.parent if path.name == MANIFEST else path
         scope, owner, shown = self._standing(at)
-        if into:
+        if into == LIBRARY_PLACE:
+            scope, owner, shown = "library", "", f"{LIBRARY}/{at.name}"
+        elif into:
             scope, owner = _owner(into)
             folder = f"{DOMAINS if scope == 'domain' else MEMBERS}/{owner}"
             if not (self._house.paths.root / folder).is_dir():
@@ -302,7 +305,7 @@ def _only_tells(staged: Staged) -> bool:
 def _owner(into: str) -> tuple[Scope, str]:
     kind, _, name = into.partition(":")
     if kind not in ("domain", "member") or not name:
-        raise UsageError(f"{into!r} is no place for a cartridge", hint="name one like domain:marketing or member:ada")
+        raise UsageError(f"{into!r} is no place for a cartridge", hint="one is library, domain:marketing or member:ada")
     return ("domain" if kind == "domain" else "personal"), name
 
 

@@ -62,7 +62,10 @@ class Since(click.ParamType[tuple[str, int]]):
     "--against", metavar="PATH|REVISION", help="Compare with this file, with PATH in a git revision, or with a kept version."
 )
 @click.option(
-    "--into", default="", metavar="PLACE", help="Where it would stand: domain:NAME or member:NAME (default: by its path)."
+    "--into",
+    default="",
+    metavar="PLACE",
+    help="Where it would stand: domain:NAME, member:NAME or library (default: by its path).",
 )
 @click.option(
     "--fail-on", type=click.Choice(["newly", "any"]), help="End with 1 when there is a new notification, or any difference."

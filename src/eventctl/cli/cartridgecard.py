@@ -103,29 +103,46 @@ def form(card: Card) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) -> None:
-    """Print the card; `more` says where it came from."""
+def fields(card: Card, more: Sequence[tuple[str, object]] = ()) -> list[tuple[str, object]]:
+    """How it stands and what it says, as names and values; an empty value says nothing. `more` says where it came from."""
     given = card.manifest
-    screen.title(f"{given.id}  {given.version}")
-    screen.sentence(given.summary)
-    screen.line()
     runs = ", ".join(
         place.pipeline
         if place.pipeline == LOG_PIPELINE
         else f"{place.pipeline} (level {place.level + 1}{_apart(place, given)})"
         for place in card.places
     )
-    screen.fields(
-        [
-            ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit, card.faults)), ("runs in", runs or "nothing"), ("has run", _ran(card.counted)), *more,
-            *_rule_fields(given), ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
-            ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
-            ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error if given.rule is None else ""),
-        ],
-        indent=2,
-    )  # fmt: skip
-    for place in card.places or ([Place("", 0, {})] if given.settings else []):
-        _show_settings(screen, given, place, several=len(card.places) > 1)
+    return [
+        ("file", card.unit.path), ("of", card.of), ("state", _state(card.unit, card.faults)), ("runs in", runs or "nothing"), ("has run", _ran(card.counted)), *more,
+        *_rule_fields(given), ("consumes", ", ".join(given.consumes)), ("emits", ", ".join(given.emits)), ("annotates", ", ".join(given.annotates)),
+        ("after", ", ".join(given.after)), ("requires", ", ".join(given.requires)),
+        ("may call", ", ".join(given.permissions.calls)), ("state by", ", ".join(given.key) or "nothing: one for all"), ("on error", given.on_error if given.rule is None else ""),
+    ]  # fmt: skip
+
+
+def settings(card: Card) -> list[tuple[str, list[list[object]]]]:
+    """Its settings in each pipeline: a heading, and rows of name, value, type and what it is for."""
+    given, told = card.manifest, []
+    for place in card.places or [Place("", 0, {})]:
+        rows = [
+            [name, _plain(place.settings.get(name, setting.default)), setting.type, setting.help]
+            for name, setting in given.settings.items()
+        ]
+        told.append((f"Settings in {place.pipeline}" if len(card.places) > 1 else "Settings", rows))
+    return told if given.settings else []
+
+
+def show(screen: Screen, card: Card, more: Sequence[tuple[str, object]] = ()) -> None:
+    """Print the card; `more` says where it came from."""
+    given = card.manifest
+    screen.title(f"{given.id}  {given.version}")
+    screen.sentence(given.summary)
+    screen.line()
+    screen.fields(fields(card, more), indent=2)
+    for heading, rows in settings(card):
+        screen.line()
+        screen.heading(heading)
+        screen.table(("setting", "value", "type", ""), rows)
     for fault in card.faults:
         screen.say(f"it {fault}")
     _show_problems(screen, card.problems)
@@ -158,18 +175,6 @@ def _rule_fields(given: Manifest) -> list[tuple[str, object]]:
     counted = f"{window.kind} within {format_duration(window.within)}" if window else ""
     shadow = "shadow: it notes what it would do, and does nothing" if rule.mode == "shadow" else ""
     return [("mode", shadow), ("when", rule.when or ""), ("window", counted), ("effects", ", ".join(rule.effects))]
-
-
-def _show_settings(screen: Screen, given: Manifest, place: Place, *, several: bool) -> None:
-    if not given.settings:
-        return
-    screen.line()
-    screen.heading(f"Settings in {place.pipeline}" if several else "Settings")
-    rows = [
-        [name, place.settings.get(name, setting.default), setting.type, setting.help]
-        for name, setting in given.settings.items()
-    ]
-    screen.table(("setting", "value", "type", ""), [[name, _plain(value), *rest] for name, value, *rest in rows])
 
 
 def _show_problems(screen: Screen, problems: Sequence[Problem]) -> None:
