@@ -38,10 +38,10 @@ def graph(session: Session, /, pipeline: str | None, form: str, counts: bool) ->
 
     looked = look(session)
     counted = counts_of(session, looked.composed) if counts else None
-    pictures = _pictures(looked, counted)
-    if pipeline is not None and pipeline not in pictures:
-        raise NotFound(f"no pipeline {pipeline!r} has cartridges", hint=f"there are {', '.join(pictures) or 'none'}")
-    chosen = [picture for name, picture in pictures.items() if pipeline in (None, name)]
+    found = pictures(looked, counted)
+    if pipeline is not None and pipeline not in found:
+        raise NotFound(f"no pipeline {pipeline!r} has cartridges", hint=f"there are {', '.join(found) or 'none'}")
+    chosen = [picture for name, picture in found.items() if pipeline in (None, name)]
     if form == "json":
         listing([drawing.as_json(picture) for picture in chosen])
         return
@@ -55,7 +55,7 @@ def graph(session: Session, /, pipeline: str | None, form: str, counts: bool) ->
         Screen(session).say("No pipeline has cartridges.")
 
 
-def _pictures(looked: Looked, counted: Mapping[tuple[str, str], Totals] | None) -> dict[str, Picture]:
+def pictures(looked: Looked, counted: Mapping[tuple[str, str], Totals] | None) -> dict[str, Picture]:
     """By pipeline: the rules that shape first, as they run in the system pipeline; then those that have a plan."""
     from eventctl.drawing import Picture
     from eventctl.graph import Graph
@@ -63,16 +63,16 @@ def _pictures(looked: Looked, counted: Mapping[tuple[str, str], Totals] | None) 
     off: dict[str, list[tuple[str, str]]] = {}
     for unit, name in looked.off():
         off.setdefault(_pipeline_of(unit.path), []).append((name, unit.reason))
-    pictures: dict[str, Picture] = {}
+    found: dict[str, Picture] = {}
     shaping = tuple(f"{rule.owner}/{rule.manifest.id}" if rule.owner else rule.manifest.id for rule in looked.composed.shaping)
     if shaping:
         plain = Graph((shaping,), dict.fromkeys(shaping, ()))
-        pictures[LOG_PIPELINE] = Picture(LOG_PIPELINE, plain, _suspended(looked, shaping))
+        found[LOG_PIPELINE] = Picture(LOG_PIPELINE, plain, _suspended(looked, shaping))
     for name, plan in looked.composed.plans.items():
-        pictures[name] = _picture(plan, counted, off.pop(name, []))
+        found[name] = _picture(plan, counted, off.pop(name, []))
     for name, left in off.items():
-        pictures[name] = Picture(name, Graph(), {}, left)
-    return pictures
+        found[name] = Picture(name, Graph(), {}, left)
+    return found
 
 
 def _picture(plan: Plan, counted: Mapping[tuple[str, str], Totals] | None, off: list[tuple[str, str]]) -> Picture:

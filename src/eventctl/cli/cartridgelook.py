@@ -9,7 +9,7 @@ from eventctl.errors import Misconfigured, NotFound, Problem
 from eventctl.store import LOG_PIPELINE, InstalledRow, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from eventctl.autonomy import Autonomy
     from eventctl.cli.session import Session
@@ -96,17 +96,25 @@ def counts_of(session: Session, composed: Composition) -> dict[tuple[str, str], 
     """How often each cartridge ran, by (pipeline, id); what has never run is left out."""
     from eventctl import totals
 
-    names = [(name, each.id) for name, plan in composed.plans.items() for each in plan]
     with suppress(NotFound), session.reading() as store:
-        return totals.read(store, names)
+        return totals.read(store, names_of(composed))
     return {}
+
+
+def names_of(composed: Composition) -> list[tuple[str, str]]:
+    """All that run, as (pipeline, id)."""
+    return [(name, each.id) for name, plan in composed.plans.items() for each in plan]
 
 
 def counts_by_unit(session: Session, composed: Composition) -> dict[str, Totals]:
     """The same by file, for all pipelines that run it together."""
+    return by_unit(composed, counts_of(session, composed))
+
+
+def by_unit(composed: Composition, counted: Mapping[tuple[str, str], Totals]) -> dict[str, Totals]:
+    """Counts by (pipeline, id), put together by file."""
     from eventctl import totals
 
-    counted = counts_of(session, composed)
     several: dict[str, list[Totals]] = {}
     for name, plan in composed.plans.items():
         for each in plan:

@@ -126,7 +126,7 @@ def _blamed(store: Store) -> list[Blame]:
     ]
 
 
-def _held(cursor: CursorRow, lag: int) -> str:
+def held(cursor: CursorRow, lag: int) -> str:
     """Why a pipeline takes nothing new though there is more; "" when it does."""
     if not lag or not cursor.waiting:
         return ""
@@ -144,7 +144,7 @@ def _form(counts: Counts, cursors: list[tuple[CursorRow, int]], left: Sequence[U
         "pipelines": {
             cursor.pipeline: {
                 **forms.cursor(cursor, lag),
-                "held": _held(cursor, lag) or None,
+                "held": held(cursor, lag) or None,
                 "unfinished": open_.get(cursor.pipeline),
             }
             for cursor, lag in cursors
@@ -162,7 +162,7 @@ def _fields(runner: dict[str, Any] | None, counts: Counts) -> list[tuple[str, ob
     owed += [f"{counts.outbox_dead:,} given up"] if counts.outbox_dead else []
     owed += [f"{counts.outbox_unknown:,} whose end nobody saw"] if counts.outbox_unknown else []
     return [
-        ("runner", _runner(runner)),
+        ("runner", runner_words(runner)),
         ("log", f"{counts.log_records:,} records, newest e{counts.log_tail}" if counts.log_tail else "empty"),
         ("inbox", f"{counts.notifications_open:,} open, {counts.notifications_unclaimed:,} not taken by anyone"),
         ("effects", ", ".join(owed)),
@@ -172,7 +172,8 @@ def _fields(runner: dict[str, Any] | None, counts: Counts) -> list[tuple[str, ob
     ]
 
 
-def _runner(runner: dict[str, Any] | None) -> str:
+def runner_words(runner: dict[str, Any] | None) -> str:
+    """What the supervisor says about itself, as half a sentence; None is said when there is none."""
     if runner is None:
         return "none"
     since = format_duration(int(float(runner.get("seconds", 0)) * SECOND))
@@ -188,8 +189,8 @@ def _row(cursor: CursorRow, lag: int, states: Sequence[str]) -> list[object]:
 
 def _hints(screen: Screen, runner: dict[str, Any] | None, counts: Counts, cursors: list[tuple[CursorRow, int]]) -> None:
     for cursor, lag in cursors:
-        if held := _held(cursor, lag):
-            screen.say(f"{cursor.pipeline}: {held}")
+        if why := held(cursor, lag):
+            screen.say(f"{cursor.pipeline}: {why}")
     if runner is None and any(lag for _, lag in cursors):
         screen.say("nobody works on what came in: `eventctl run`")
     if any(cursor.quarantined for cursor, _ in cursors):
