@@ -27,7 +27,10 @@ def play(face: Face, script: Script, *, size: tuple[int, int] = USUAL, **env: st
         app = Dashboard(session)
         async with app.run_test(size=size, tooltips=True, notifications=True) as pilot:
             await settled(pilot)
-            return await script(pilot, app)
+            try:
+                return await script(pilot, app)
+            finally:  # the screens are taken down under whoever still reads for them
+                app.workers.cancel_all()
 
     return asyncio.run(main())
 

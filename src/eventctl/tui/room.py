@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from textual import events
@@ -61,9 +62,14 @@ class Host(App[int]):
         except EventctlError as wrong:
             self.tell(" · ".join(part for part in (wrong.what, wrong.where, wrong.hint) if part), bad=True)
 
+    def begin(self, work: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = False) -> None:
+        """Attempt it beside everything else. It is called when its turn comes: what is given up before that leaves nothing behind."""
+        attempt: Callable[[], Any] = partial(self.attempt, work)
+        self.run_worker(attempt, group=group, exclusive=exclusive)
+
     def behind(self, work: Callable[[], Awaitable[None]], group: str) -> None:
         """Do it while keys are heard and the screen is painted. What is under way in the same group is given up for it."""
-        self.run_worker(self.attempt(work), group=group, exclusive=True)
+        self.begin(work, group, exclusive=True)
 
     def make(self, move: Callable[[Store], Deed]) -> None:
         """Make a move, say what came of it, and keep what takes it back. Moves are made in the order of asking, and none is given up."""
@@ -74,7 +80,7 @@ class Host(App[int]):
             self.tell(deed.said)
             self.reread()
 
-        self.run_worker(self.attempt(work), group="moves")
+        self.begin(work, "moves")
 
     def reread(self) -> None:
         """Let the screen in front, and the top line, read anew."""
