@@ -299,7 +299,7 @@ class RowList(ScrollView, can_focus=True):
         for column, cell, room in zip(self._columns, row.cells, self._rooms(width), strict=True):
             if room <= 0:
                 continue
-            text = _fitted(cell.text, room, right=column.right)
+            text = fitted(cell.text, room, right=column.right)
             segments.append(Segment(text + " " * GAP, ground + self._tone(cell.tone)))
             used += room + GAP
         return Strip(segments, used).adjust_cell_length(width, ground)
@@ -315,7 +315,7 @@ class RowList(ScrollView, can_focus=True):
         return self.get_component_rich_style(f"rows--{tone}", partial=True) if tone else Style.null()
 
 
-def _fitted(text: str, room: int, *, right: bool) -> str:
+def fitted(text: str, room: int, *, right: bool = False) -> str:
     """The text in exactly so many columns, ending in `…` when something is left out."""
     length = cell_len(text)
     if length > room:
