@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.filter import LineFilter, Monochrome
 from textual.screen import Screen
 
@@ -61,12 +63,19 @@ class Opening(NamedTuple):
     run: bool = False
 
 
+def _commands() -> type[Provider]:
+    """What the palette offers, read in when it is opened."""
+    from eventctl.tui.palette import Commands
+
+    return Commands
+
+
 class Dashboard(Host):
     """The app. `session` says which workspace, who looks, and what time it is."""
 
     TITLE = "eventctl"
     DEFAULT_MODE = "inbox"
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[Any]] = {_commands}
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -75,6 +84,7 @@ class Dashboard(Host):
         ),
         Binding("u", "undo", "Undo", tooltip="Take back the last thing that was done here, where it can be taken back."),
         Binding("t", "turn", "Dark or light", show=False),
+        Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit", tooltip="Leave. What is on its way is finished first."),
     ]
 
@@ -122,7 +132,7 @@ class Dashboard(Host):
         self.theme = next(name for name in names if name in self.available_themes)
         self.set_interval(BEAT_S, self._beat)
         self.set_interval(RUNNER_S, self.look_at_runner)
-        self.run_worker(self.attempt(self._begin), group="runner")
+        self.begin(self._begin, "runner")
         if self._remembered.wrong:
             self.tell(self._remembered.wrong, bad=True)
         if self.size.width < WHOLE[0] or self.size.height < WHOLE[1]:
@@ -162,7 +172,7 @@ class Dashboard(Host):
         if room is not None:
             await room.reload()
             waits = await self.desk.read(_waits)
-            room.query_one(TopLine).show(room.MODE, waits, self._told())
+            room.query_one(TopLine).show(room.MODE or self.current_mode, waits, self._told())
 
     @property
     def front(self) -> Room | None:
@@ -184,7 +194,7 @@ class Dashboard(Host):
     def look_at_runner(self) -> None:
         """Ask how the runner is, unless that is being asked."""
         if not self._busy("runner") and not self._leaving:
-            self.run_worker(self.attempt(self._see), group="runner")
+            self.begin(self._see, "runner")
 
     async def _see(self) -> None:
         try:
@@ -211,7 +221,7 @@ class Dashboard(Host):
 
     def action_start_runner(self) -> None:
         """Start a runner."""
-        self.run_worker(self.attempt(self._start), group="runner")
+        self.begin(self._start, "runner")
 
     def action_stop_runner(self) -> None:
         """Stop the runner that this dashboard started."""
@@ -248,6 +258,34 @@ class Dashboard(Host):
         """Bring a screen in front."""
         await self.switch_mode(mode)
 
+    def jump(self, letter: str, number: int) -> None:
+        """Go to `n7`, `e42` or `d3`."""
+        self.behind(partial(self._jump, letter, number), "jump")
+
+    async def _jump(self, letter: str, number: int) -> None:
+        from eventctl.tui.detail import DetailRoom
+        from eventctl.tui.recordview import RecordView
+
+        if letter == "d":
+            await self.switch_mode("decisions")
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
+            room = self.front
+            if room is not None:
+                room.jump(f"d{number}")
+        else:
+            there = await self.desk.read(partial(_there, letter=letter, number=number))
+            if not there:
+                self.tell(f"there is no {letter}{number}", bad=True)
+            else:
+                self.push_screen(DetailRoom(number) if letter == "n" else RecordView(number))
+
+    def action_help(self) -> None:
+        """Every key, and what it does here."""
+        from eventctl.tui.help import Help
+
+        self.push_screen(Help(self.screen))
+
     def action_turn(self) -> None:
         """Dark to light, light to dark, in our own colours."""
         self.theme = (themes.LIGHT if self.current_theme.dark else themes.DARK).name
@@ -264,7 +302,7 @@ class Dashboard(Host):
             self.tell(await self.desk.move(back))
             self.reread()
 
-        self.run_worker(self.attempt(work), group="moves")
+        self.begin(work, "moves")
 
     # --- the end -----------------------------------------------------------------------------------------------------------------
 
@@ -288,7 +326,7 @@ class Dashboard(Host):
         self._leaving = True
         self.keep()
         self.runner.ask_to_stop()
-        self.run_worker(self._leave(), group="leaving")
+        self.begin(self._leave, "leaving")
 
     def leave_soon(self) -> None:
         """The same from a signal, which may come in the middle of anything."""
@@ -314,3 +352,8 @@ def _waits(store: Store) -> dict[str, int]:
     counts, cursors = store.views.counts(), store.views.cursors()
     held = sum(cursor.quarantined + cursor.dead for cursor, _ in cursors)
     return {"inbox": counts.notifications_open, "decisions": counts.decisions_held, "held": held}
+
+
+def _there(store: Store, *, letter: str, number: int) -> bool:
+    found = store.views.notification(number) if letter == "n" else store.views.record(number)
+    return found is not None

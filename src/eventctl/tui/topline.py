@@ -39,7 +39,7 @@ class Told(NamedTuple):
         return [line(*self), line(self.runner), line(glyph)]
 
 
-class Tab(Static):
+class RoomTab(Static):
     """The name of a screen: a click goes there."""
 
     def __init__(self, mode: str) -> None:
@@ -64,7 +64,7 @@ class TopLine(Horizontal):
 
     DEFAULT_CSS = """
     TopLine { height: 1; background: $panel; }
-    TopLine > Tab { width: auto; }
+    TopLine > RoomTab { width: auto; }
     TopLine > #told { width: 1fr; text-align: right; height: 1; padding-right: 1; }
     """
 
@@ -80,7 +80,7 @@ class TopLine(Horizontal):
     def compose(self) -> ComposeResult:
         """The tabs, then what is told."""
         for mode in ROOMS:
-            yield Tab(mode)
+            yield RoomTab(mode)
         yield Static("", id="told", markup=False)
 
     def on_mount(self) -> None:
@@ -110,7 +110,7 @@ class TopLine(Horizontal):
             if sum(map(len, titles.values())) + told.cell_length + 1 <= width:
                 break
         for mode, title in titles.items():
-            self.query_one(f"#tab-{mode}", Tab).show(title, here=mode == self._here)
+            self.query_one(f"#tab-{mode}", RoomTab).show(title, here=mode == self._here)
         self.query_one("#told", Static).update(told, layout=False)
 
     def _titles(self, length: int) -> dict[str, str]:
