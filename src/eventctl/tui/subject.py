@@ -30,6 +30,11 @@ class Effect(NamedTuple):
     row: OutboxRow
     answer: LogRow | None
 
+    @property
+    def error(self) -> str:
+        """Why its last attempt came to nothing; "" when it has not, or has not ended."""
+        return str(orjson.loads(self.answer.body).get("error") or "") if self.answer else ""
+
 
 class Subject(NamedTuple):
     """A notification, and everything about it. `newest` is None when the log has let go of it; `cut` says that the life is longer."""
@@ -54,6 +59,18 @@ class Subject(NamedTuple):
         """The newest event as it was sent; empty when it is gone."""
         body: dict[str, object] = orjson.loads(self.newest.body) if self.newest else {}
         return body
+
+    @property
+    def length(self) -> str:
+        """How much of its life is shown."""
+        return f"the newest {len(self.life)}" if self.cut else f"{len(self.life)}"
+
+    @property
+    def acted(self) -> list[tuple[DecisionRow, str, str]]:
+        """The decisions that are actions taken, in the order of asking: each with the name of its action and who took it."""
+        bodies = [(row, orjson.loads(row.body)) for row in self.decisions]
+        taken = [(row, body) for row, body in bodies if body.get("form") == "act"]
+        return [(row, str(body.get("action")), str(body.get("by")).rpartition("/")[2]) for row, body in taken]
 
     @property
     def decision(self) -> int | None:
