@@ -21,7 +21,7 @@ LINES_MAX = 450
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
-        "__init__", "announce", "answers", "archives", "autonomy", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "flags", "forms", "gathered", "helpdesk", "ids", "inference", "inspection", "lines", "lint",
+        "__init__", "announce", "answers", "archives", "autonomy", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "flags", "flagwords", "forms", "gathered", "helpdesk", "ids", "inference", "inspection", "lines", "lint",
         "lives", "lookalikes", "manifest", "notification", "obeyed", "occurrence", "offers", "package", "patterns", "position", "principal", "recurring", "reasons", "regular", "rows", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "totals", "tomledit", "untar", "unzip", "views",
     ),
@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sqlite_connection", "sqlite_inbox", "sqlite_reads", "sqlite_store", "sqlite_tally", "sqlite_views", "sqlite_writes", "viewing",
     ),
     "3 flow": (
-        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "drawing", "graph", "guardian", "inboxquery", "installed", "kept", "leaf", "matrix", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "typecheck", "scratch", "ruling", "system", "system_pipeline",
+        "account", "adoption", "advance", "composition", "context", "counterparts", "dag", "dag_pipeline", "discoveries", "discovery", "drawing", "graph", "guardian", "inboxquery", "installed", "kept", "leaf", "logquery", "matrix", "modules", "overlaid", "past", "plan", "rebuild", "rulecheck", "typecheck", "scratch", "ruling", "system", "system_pipeline",
         "trampoline", "why", "whydecided", "whymoved", "whyrule", "whyshaped", "whyspoke", "whyterms", "whywindow", "windows",
     ),
     "4 running": (

@@ -9,16 +9,15 @@ condition in CEL over the newest event of a notification.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import orjson
 
 from eventctl import flags
-from eventctl.errors import Misconfigured, UsageError
+from eventctl.errors import Misconfigured
+from eventctl.flagwords import Flag, fields, pattern, plain
 from eventctl.store import Keys
 from eventctl.viewing import token
 from eventctl.views import InboxFilter, InboxItem, Order
@@ -88,14 +87,7 @@ def query(words: str, *, member: str, audience: tuple[str, ...], now: int, order
 
     Raises `UsageError`, which names the word and what it wants.
     """
-    said: dict[str, Any] = {"order": order}
-    for name, value in _said(words):
-        flag = WORDS[name]
-        try:
-            read = flag.read(value, now)
-        except ValueError as wrong:
-            raise UsageError(str(wrong), where=name) from None
-        said[flag.field] = [*said.get(flag.field, ()), read] if flag.many else read
+    said = {"order": order, **fields(words, WORDS, now, _ELSEWHERE)}
     where = said.pop("where", "")
     return Query(narrowed(usual(member, audience, now), **said), where)
 
@@ -163,119 +155,23 @@ def _facts(row: Notification, newest: LogRow | None, annotations: Mapping[str, b
     )  # fmt: skip
 
 
-class Flag(NamedTuple):
-    """A word of a query: the field that it fills, how its value is read, and what that is, for people ("" where it takes none)."""
-
-    field: str
-    read: Callable[[str, int], Any]
-    wants: str = ""
-    many: bool = False
-
-
-def _plain(text: str, _: int) -> str:
-    return text
-
-
-def _pattern(text: str, _: int) -> str:
-    return flags.pattern(text)
-
-
 _SWITCHES = ("unseen", "resolved", "archived", "snoozed", "silenced", "others")
 
 WORDS: Mapping[str, Flag] = {
-    "type": Flag("types", _pattern, "a pattern like deployment.*", many=True),
+    "type": Flag("types", pattern, "a pattern like deployment.*", many=True),
     "level": Flag("level_min", lambda text, _: flags.level(text), f"one of {', '.join(flags.LEVEL_NAMES)}"),
-    "domain": Flag("domains", _pattern, "a domain, or a pattern like ops.**", many=True),
-    "entity": Flag("entity", _plain, "an entity"),
+    "domain": Flag("domains", pattern, "a domain, or a pattern like ops.**", many=True),
+    "entity": Flag("entity", plain, "an entity"),
     "state": Flag("states", lambda text, _: flags.choice(text, STATES), f"one of {', '.join(STATES)}", many=True),
-    "audience": Flag("audience", _plain, "workspace, domain:NAME or member:NAME", many=True),
+    "audience": Flag("audience", plain, "workspace, domain:NAME or member:NAME", many=True),
     "since": Flag("since", flags.moment, "an age like 2h, or a time"),
     "until": Flag("until", flags.moment, "an age like 2h, or a time"),
-    "text": Flag("text", _plain, "words to look for", many=True),
+    "text": Flag("text", plain, "words to look for", many=True),
     "order": Flag("order", lambda text, _: flags.choice(text, ORDERS), f"one of {', '.join(ORDERS)}"),
     **{name: Flag(name, lambda _text, _now: True) for name in _SWITCHES},
-    "where": Flag("where", _plain, "a condition in CEL"),
+    "where": Flag("where", plain, "a condition in CEL"),
 }
 """The words that a query knows, by the names that the flags of `inbox list` have."""
 
 _ELSEWHERE = ("--limit", "-n", "--after", "--json")
 """Flags of `inbox list` that do not say which notifications."""
-
-NEAR = 0.75
-"""How like a flag a name is that was meant to be one: `tpye` is as far from `type`, `service` is farther from `since`."""
-
-_WORD = re.compile(r"(?P<dash>--)?(?P<name>[A-Za-z]+)(?P<sep>[:=])?")
-_QUOTED = re.compile(r"""'(?P<single>[^']*)(?:'|$)|"(?P<double>(?:\\.|[^"\\])*)(?:"|\\?$)""", re.DOTALL)
-_BARE = re.compile(r"\S*")
-_SHELL_REST = re.compile(r"\s*$|\s+-")
-
-
-def _said(words: str) -> Iterator[tuple[str, str]]:
-    """The names of flags with their values, in order; what is looked for goes by the name of `text`."""
-    at = 0
-    while (at := _skipped(words, at)) < len(words):
-        quoted = words[at] in "'\""
-        found = None if quoted else _WORD.match(words, at)
-        name = _flag(found, words, at) if found else ""
-        if found is None or not name:
-            value, at = _value(words, at)
-            if value in _ELSEWHERE and not quoted:
-                raise UsageError(f"{value} does not say which notifications", where=value, hint="leave it out")
-            yield "text", value
-        elif name == "where":
-            value, at = _expression(words, found)
-            yield name, value
-        elif not WORDS[name].wants:
-            at = found.end()
-            if found["sep"]:
-                raise UsageError("takes no value: it is said or left out", where=name)
-            yield name, ""
-        else:
-            value, at = _value(words, found.end() if found["sep"] else _skipped(words, found.end()))
-            if not value:
-                raise UsageError(f"wants {WORDS[name].wants}", where=name)
-            yield name, value
-
-
-def _flag(found: re.Match[str], words: str, at: int) -> str:
-    """The name of the flag that a word is, or "" for a text. Raises `UsageError` for one that was meant to be a flag."""
-    name, end = found["name"].lower(), found.end()
-    dashed, valued = found["dash"] is not None, found["sep"] == ":" or bool(found["dash"] and found["sep"])
-    alone = end == len(words) or words[end].isspace()
-    if name in WORDS and (valued or (alone and not found["sep"] and (dashed or name == "where" or not WORDS[name].wants))):
-        return name
-    word = _BARE.match(words, at)
-    if word is None or word[0] in _ELSEWHERE or not (dashed or valued):
-        return ""
-    near = get_close_matches(name, WORDS, n=1, cutoff=NEAR)
-    if not near and not dashed:
-        return ""
-    hint = f"did you mean {near[0]}{':' if WORDS[near[0]].wants else ''}? " if near else ""
-    raise UsageError(f"{found[0]!r} is no word of a filter", hint=f"{hint}In quotes it is looked for")
-
-
-def _skipped(words: str, at: int) -> int:
-    while at < len(words) and words[at].isspace():
-        at += 1
-    return at
-
-
-def _value(words: str, at: int) -> tuple[str, int]:
-    """A value, in quotes or up to the next space, and where it ends. A quote that nothing closes goes to the end: it is being typed."""
-    found = _QUOTED.match(words, at)
-    if found is None:
-        bare = _BARE.match(words, at)
-        return (bare[0], bare.end()) if bare else ("", at)
-    return re.sub(r'\\(["\\$`])', r"\1", found["double"]) if found["single"] is None else found["single"], found.end()
-
-
-def _expression(words: str, found: re.Match[str]) -> tuple[str, int]:
-    """The condition behind `where`: all the rest, or what a shell would take where it is quoted as for a shell."""
-    start = _skipped(words, found.end())
-    if found["dash"] and start < len(words) and words[start] in "'\"":
-        value, end = _value(words, start)
-        if _SHELL_REST.match(words, end):
-            return value, end
-    if not words[start:].strip():
-        raise UsageError(f"wants {WORDS['where'].wants}", where="where")
-    return words[start:].strip(), len(words)
