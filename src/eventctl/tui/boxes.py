@@ -148,9 +148,7 @@ def _stacked(columns: Sequence[Sequence[str]], before: Mapping[str, Sequence[str
     return places, below
 
 
-def _inward(
-    name: str, earlier: Iterable[str], at: Mapping[str, int], places: Mapping[str, tuple[int, int]]
-) -> list[str]:
+def _inward(name: str, earlier: Iterable[str], at: Mapping[str, int], places: Mapping[str, tuple[int, int]]) -> list[str]:
     """What a box comes after, in the order in which the lines come in: from the top, those that pass columns last."""
     return sorted(earlier, key=lambda other: (at[name] - at[other] > 1, places[other][0], at[other]))
 

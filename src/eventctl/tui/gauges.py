@@ -1,0 +1,39 @@
+"""How far each pipeline has come, how fast it goes, what it has left, and what holds it up: the figures of `status`, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from eventctl.cli.status import held
+from eventctl.cli.unfinished import Unfinished
+from eventctl.store import CursorRow
+from eventctl.tui.look import Cell, said
+from eventctl.tui.rates import Speed, speed
+from eventctl.tui.rows import Column, Row
+
+COLUMNS = (
+    Column("pipeline", 22), Column("at", 11, right=True, wide=96), Column("behind", 9, right=True), Column("per s", 7, right=True),
+    Column("waiting", 7, right=True), Column("quarantined", 11, right=True), Column("dead", 6, right=True),
+    Column("dropped", 9, right=True, wide=90), Column("what it has left", 0),
+)  # fmt: skip
+
+
+def rows(cursors: Iterable[tuple[CursorRow, int]], left: Sequence[Unfinished], speeds: Speed, now: int) -> list[Row]:
+    """A row a pipeline."""
+    words = {each.pipeline: each.words(now) for each in left}
+    return [_row(cursor, lag, words.get(cursor.pipeline, ""), speeds.of(cursor.pipeline)) for cursor, lag in cursors]
+
+
+def _row(cursor: CursorRow, lag: int, left: str, per_s: float | None) -> Row:
+    why = held(cursor, lag)
+    cells = (
+        Cell(said(cursor.pipeline, 60), "strong"), Cell(f"{cursor.pos:,}", "muted"), Cell(f"{lag:,}", "warn" if lag else "muted"),
+        Cell("" if per_s is None else speed(per_s)), _counted(cursor.waiting, "accent"), _counted(cursor.quarantined, "warn"),
+        _counted(cursor.dead, "bad"), Cell(f"{cursor.dropped:,}", "muted"),
+        Cell(f"! {why}", "bad") if why else Cell(said(left), "muted"),
+    )  # fmt: skip
+    return Row(cursor.pipeline, cells)
+
+
+def _counted(number: int, tone: str) -> Cell:
+    return Cell(f"{number:,}", tone if number else "muted")
