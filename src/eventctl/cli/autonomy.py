@@ -45,8 +45,8 @@ def show(session: Session, /, as_json: bool) -> None:
     """
     from eventctl.shapes import written_duration
 
-    matrix = _matrix(session)
-    rows = _rows(matrix)
+    matrix = matrix_in(session)
+    rows = levels(matrix)
     terms = {"window": written_duration(matrix.window), "expires": written_duration(matrix.expires), "after": matrix.after}
     if as_json:
         listing([dict(zip(("for", "level", "file"), row, strict=True)) for row in rows], **terms)
@@ -138,7 +138,7 @@ def explain(session: Session, /, type_: str, cartridge: str, domain: str, as_jso
     scope, owner = next(iter(owners)) if len(owners) == 1 else ("", "")
     own = own or (owner if scope == "domain" else "")
     mine = scope == "personal" and not domain
-    ruling = of_member(owner) if mine else _matrix(session).level(type_, id_, domain or own)
+    ruling = of_member(owner) if mine else matrix_in(session).level(type_, id_, domain or own)
     found = evidence_of(session, Scope(type_, cartridge, domain))
     next_ = "" if mine else suggested(found, ruling.level)
     words = f"eventctl autonomy set {next_} {f'--cartridge {cartridge}' if cartridge else f'--type {type_}'}" if next_ else ""
@@ -174,7 +174,8 @@ def _is_agent(session: Session, name: str) -> bool:
     return name in settings.load(session.paths().config, session.env)[0].agents
 
 
-def _matrix(session: Session) -> Autonomy:
+def matrix_in(session: Session) -> Autonomy:
+    """What holds here, as the files say it."""
     from eventctl import discovery, settings
     from eventctl.matrix import matrix_of
 
@@ -184,7 +185,7 @@ def _matrix(session: Session) -> Autonomy:
     return matrix_of(settings.load(paths.config, session.env)[0], discovery.scan(paths.root, known).domains)
 
 
-def _rows(matrix: Autonomy) -> list[Sequence[str]]:
+def levels(matrix: Autonomy) -> list[Sequence[str]]:
     """What for, the level, and the file that says so, the most specific first."""
     ours = "eventctl.toml"
     rows: list[Sequence[str]] = []

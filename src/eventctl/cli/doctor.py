@@ -79,10 +79,16 @@ def _checks(session: Session) -> Iterator[Check]:
         yield Check("warn", "workspace", missing.what, missing.hint)
         return
     yield Check("ok", "workspace", str(paths.root))
-    for check in (_filesystem, _private, _disk, _store, _runner):
-        yield from _guarded(check, paths)
+    yield from quick(paths)
+    yield from _guarded(_runner, paths)
     yield from _written(session)
     yield from _plugins(session)
+
+
+def quick(paths: Paths) -> Iterator[Check]:
+    """What can be seen of a workspace in milliseconds and without starting anything."""
+    for check in (_filesystem, _private, _disk, _store):
+        yield from _guarded(check, paths)
 
 
 def _workers() -> Check:

@@ -45,7 +45,7 @@ def status(session: Session, /, as_json: bool) -> None:
         counts = store.views.counts()
         cursors = store.views.cursors()
         left = unfinished(store, [cursor for cursor, _ in cursors])
-        blamed = _blamed(store)
+        blamed = blamed_in(store)
         faults = _faults(store)
         unknown = undeclared_of(store)
         epoch = store.epoch
@@ -118,7 +118,8 @@ class Blame(NamedTuple):
         return f"is switched off ({self.reason})"
 
 
-def _blamed(store: Store) -> list[Blame]:
+def blamed_in(store: Store) -> list[Blame]:
+    """The cartridges that hung, ended the process or are switched off."""
     return [
         Blame(forms.value(unit.manifest).get("id", unit.path), unit.path, unit.state, unit.strikes, unit.reason)
         for unit in store.units().values()
