@@ -339,6 +339,9 @@ class Dashboard(Host):
         moves = [worker for worker in self.workers if worker.group == "moves" and not worker.is_finished]
         if moves:
             await self.workers.wait_for_complete(moves)
+        for worker in self.workers:
+            if worker.group != "leaving":
+                worker.cancel()  # the screens are taken down: nobody reads for them any more
         self.exit(0)
 
     def on_unmount(self) -> None:

@@ -33,7 +33,7 @@ FILES_S = 60.0
 """How old what the files say may be: all of them are read for it."""
 
 NAME_MAX = 26
-COLUMN = 38
+COLUMN = 34
 """Columns from which on there is room for another column of cards."""
 
 BESIDE = 110
