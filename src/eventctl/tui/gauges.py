@@ -12,9 +12,9 @@ from eventctl.tui.rates import Speed, speed
 from eventctl.tui.rows import Column, Row
 
 COLUMNS = (
-    Column("pipeline", 22), Column("at", 11, right=True, wide=96), Column("behind", 9, right=True), Column("per s", 7, right=True),
-    Column("waiting", 7, right=True), Column("quarantined", 11, right=True), Column("dead", 6, right=True),
-    Column("dropped", 9, right=True, wide=90), Column("what it has left", 0),
+    Column("pipeline", 18), Column("at", 11, right=True, wide=96), Column("behind", 8, right=True), Column("per s", 6, right=True),
+    Column("waiting", 7, right=True), Column("quarantined", 11, right=True), Column("dead", 5, right=True),
+    Column("dropped", 9, right=True, wide=100), Column("left open", 0),
 )  # fmt: skip
 
 
@@ -37,3 +37,9 @@ def _row(cursor: CursorRow, lag: int, left: str, per_s: float | None) -> Row:
 
 def _counted(number: int, tone: str) -> Cell:
     return Cell(f"{number:,}", tone if number else "muted")
+
+
+def more(pipeline: str, cursors: Iterable[tuple[CursorRow, int]], left: Sequence[Unfinished], now: int) -> list[str]:
+    """What a row may have no room for: the pipeline's name, what holds it up, what it has left open."""
+    why = [held(cursor, lag) for cursor, lag in cursors if cursor.pipeline == pipeline]
+    return [part for part in (pipeline, *why, *(each.words(now) for each in left if each.pipeline == pipeline)) if part]

@@ -15,8 +15,8 @@ ORDERS = ("name", "calls", "rate", "errors", "p95", "last")
 
 COLUMNS = (
     Column("state", 15), Column("cartridge", 0), Column("calls", 10, right=True), Column("per s", 7, right=True),
-    Column("errors", 8, right=True), Column("share", 6, right=True, wide=84), Column("p95", 9, right=True),
-    Column("mean", 9, right=True, wide=96), Column("last", 5, right=True, wide=72),
+    Column("errors", 8, right=True), Column("share", 6, right=True, wide=84), Column("p95", 10, right=True),
+    Column("mean", 11, right=True, wide=100), Column("last", 5, right=True, wide=72),
 )  # fmt: skip
 
 HEADS = ("Wants a look", "All others")

@@ -137,12 +137,10 @@ def speed(per_second: float) -> str:
 
 
 class Speed:
-    """How fast counters go up, smoothed over some seconds; nothing is known of one before it was read twice."""
+    """How fast counters go up, smoothed over `smooth_s` seconds; nothing is known of one before it was read twice."""
 
-    SMOOTH_S = 5.0
-    """A change is shown by two thirds after so long."""
-
-    def __init__(self) -> None:
+    def __init__(self, smooth_s: float = 5.0) -> None:
+        self._smooth_s = smooth_s
         self._last: dict[str, int] = {}
         self._rates: dict[str, float] = {}
         self._at = 0
@@ -152,7 +150,7 @@ class Speed:
         seconds = (now - self._at) / SECOND if self._at else 0.0
         if self._at and seconds <= 0:
             return
-        weight = 1.0 if seconds > 2 * self.SMOOTH_S else seconds / (seconds + self.SMOOTH_S / 2)
+        weight = seconds / (seconds + self._smooth_s / 2)
         for name, value in counts.items():
             if name in self._last and seconds:
                 rate = max(0, value - self._last[name]) / seconds

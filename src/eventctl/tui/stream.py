@@ -26,7 +26,7 @@ ROWS_MAX = 2_000
 """Lines in memory; the others are read again when somebody goes there."""
 
 COLUMNS = (
-    Column("id", 9), Column("time", 8), Column("kind", 8, wide=96), Column("type", 26), Column("source", 18, wide=96), Column("about", 0)
+    Column("id", 9), Column("time", 11), Column("kind", 8, wide=96), Column("type", 26), Column("source", 18, wide=96), Column("about", 0)
 )  # fmt: skip
 
 KINDS = {
@@ -51,7 +51,7 @@ class Piece(NamedTuple):
     skipped: int = 0
 
 
-def ahead(store: Store, want: LogFilter, after: int) -> Piece:
+def ahead(store: Store, want: LogFilter, after: int, now: int) -> Piece:
     """What came after a position, up to the end; when that is more than a page, the newest of it."""
     tail = store.tail("log")
     low = max(after, tail - SPAN) if _walked(want) else after
@@ -59,18 +59,18 @@ def ahead(store: Store, want: LogFilter, after: int) -> Piece:
     first = found[0].seq if len(found) == PAGE else low + 1
     skipped = first - after - 1
     gap = [_gap(after + 1, first - 1)] if skipped else []
-    return Piece(gap + [_line(row) for row in found], first, tail, skipped)
+    return Piece(gap + [_line(row, now) for row in found], first, tail, skipped)
 
 
-def older(store: Store, want: LogFilter, before: int) -> Piece:
+def older(store: Store, want: LogFilter, before: int, now: int) -> Piece:
     """A page of what stands before a position. It may be empty, and more may fit: `first` says how far it went, 1 is the beginning."""
     low = max(0, before - 1 - SPAN) if _walked(want) else 0
     found = store.views.log(want, limit=PAGE, before=before, above=low)[::-1]
     first = found[0].seq if len(found) == PAGE else low + 1
-    return Piece([_line(row) for row in found], 1 if first <= _oldest(store) else first, before - 1)
+    return Piece([_line(row, now) for row in found], 1 if first <= _oldest(store) else first, before - 1)
 
 
-def newer(store: Store, want: LogFilter, after: int) -> Piece:
+def newer(store: Store, want: LogFilter, after: int, now: int) -> Piece:
     """A page of what stands after a position; `last` says how far it went."""
     found: list[LogRow] = []
     reached, end = after, min(store.tail("log"), after + SPAN)
@@ -78,7 +78,7 @@ def newer(store: Store, want: LogFilter, after: int) -> Piece:
         step = min(end, reached + PAGE)
         found += store.views.log(want, limit=PAGE, before=step + 1, above=reached)[::-1]
         reached = step
-    return Piece([_line(row) for row in found], after + 1, reached)
+    return Piece([_line(row, now) for row in found], after + 1, reached)
 
 
 class Window:
@@ -133,9 +133,11 @@ def _oldest(store: Store) -> int:
     return first[0].seq if first else 1
 
 
-def _line(row: LogRow) -> Line:
+def _line(row: LogRow, now: int) -> Line:
+    at = local(row.at)
+    time = at[11:] if at[:10] == local(now)[:10] else at[5:16]  # to the second today, with the day before
     cells = (
-        Cell(f"e{row.seq}", "muted"), Cell(local(row.at)[11:], "muted"), KINDS[row.kind], Cell(said(row.type, 80)),
+        Cell(f"e{row.seq}", "muted"), Cell(time, "muted"), KINDS[row.kind], Cell(said(row.type, 80)),
         Cell(said(row.source, 80), "muted"), Cell(said(forms.description(row))),
     )  # fmt: skip
     return Line(row.seq, row.seq, Row(f"e{row.seq}", cells))
