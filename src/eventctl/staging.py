@@ -145,8 +145,10 @@ class Ground:
         return [found for found in self.scan.found if _key(found) == (*scope_of(place), id_)]
 
     def _new(self, problems: Any) -> list[Problem]:
-        known = set(self._planned.problems)
-        return [problem for problem in problems if not problem.warning and problem not in known]
+        known = {
+            (problem.where, problem.what) for problem in self._planned.problems
+        }  # a hint may name the candidate, now that it is here
+        return [problem for problem in problems if not problem.warning and (problem.where, problem.what) not in known]
 
 
 def cost_of(report: backtest.Report) -> Cost | None:

@@ -136,6 +136,14 @@ def test_a_mistake_in_its_place_is_told_before_it_is_there(shop: Face) -> None:
     assert [] == listed(shop, "--versions")
 
 
+def test_a_mistake_that_was_there_before_is_in_nobodys_way(shop: Face) -> None:
+    put(shop.root / "company/domains/shop/cartridges/needy.py", code("needy", "1.0.0", 'requires = ["tall"]'))
+    put(shop.root / "company/domains/shop/cartridges/late.toml", rule())
+    shop("cartridge", "check", code=78)
+    shop("cartridge", "install", str(source(shop)), "--domain", "shop", "--yes")
+    assert ["1.0.0"] == [row["version"] for row in listed(shop, "--versions")]
+
+
 def test_the_same_again_is_nothing_to_do(shop: Face) -> None:
     words = ("cartridge", "install", str(source(shop)), "--domain", "shop", "--yes")
     shop(*words)

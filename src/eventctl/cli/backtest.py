@@ -235,7 +235,12 @@ def _mean_us(account: Account) -> float:
 
 def _short(event: str) -> str:
     """`e123` as it is; a timer that came due in the trial has no number in the log."""
-    return event if event[:1] == "e" and event[1:].isdigit() else "(timer)"
+    return event if is_record(event) else "(timer)"
+
+
+def is_record(event: str) -> bool:
+    """Whether a difference is at a record of the log, `e123`, and not at a timer that came due in the trial."""
+    return event[:1] == "e" and event[1:].isdecimal()
 
 
 def reopening(session: Session) -> Any:

@@ -30,6 +30,7 @@ class Looked(NamedTuple):
     faults: list[Standing]
     rows: list[InstalledRow]
     domains: list[Domain]
+    members: list[str]
     autonomy: Autonomy
 
     def off(self) -> Iterator[tuple[Unit, str]]:
@@ -62,7 +63,8 @@ def look(session: Session) -> Looked:
     enabling = [problem for problem in problems if "enable" in problem.where]
     of_types = [problem for problem in more if problem.where.startswith(("company/", "personal/"))]
     wrong = list(dict.fromkeys([*enabling, *of_types, *composed.problems]))
-    return Looked(found, scan.units, composed, wrong, faults, rows, scan.domains, matrix_of(settings, scan.domains))
+    members, matrix = sorted({*settings.members, *scan.member_settings}), matrix_of(settings, scan.domains)
+    return Looked(found, scan.units, composed, wrong, faults, rows, scan.domains, members, matrix)
 
 
 def runs_of(composed: Composition) -> dict[str, list[str]]:
