@@ -140,6 +140,20 @@ class Form(ModalScreen[dict[str, Any] | None]):
         self.action_send() if message.button.id == "yes" else self.action_leave()
 
 
+class Waiting(ModalScreen[Any]):
+    """Stands where a form will stand once it is known what it asks: keys that are pressed for the form must not meet the screen below."""
+
+    DEFAULT_CSS = """
+    Waiting { background: transparent; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Do not wait", show=False)]
+
+    def action_leave(self) -> None:
+        """Ask nothing."""
+        self.dismiss(None)
+
+
 class Choice(OptionList):
     """A list of which one is chosen: where the highlight stands."""
 

@@ -122,6 +122,8 @@ class InboxRoom(TriageRoom):
     async def reload(self) -> None:
         """As many rows as are loaded. A list that goes far down, or that a condition had to look for, stands still."""
         version = await self.desk.read(lambda store: store.views.version())
+        if not self.is_attached:
+            return
         query = self._query()
         far = self.rows.loaded > KEPT_MAX or (bool(query.where) and self._looked > inboxquery.LOOK_MAX)
         if far:
@@ -137,7 +139,7 @@ class InboxRoom(TriageRoom):
                 self.bar.say(f"✗ {_mistake(wrong)}", "bad")
                 return
         self._follow(at_once=True)
-        self.host.behind(self._count, "count")
+        self.host.behind(self._count, "inbox-count")
 
     async def _read(self, query: Query) -> None:
         """The rows that are loaded, anew. Whatever was asked for since goes before it."""
@@ -145,9 +147,13 @@ class InboxRoom(TriageRoom):
         limit = min(max(PAGE, self.rows.loaded), KEPT_MAX)
         async for found in pages.read(self.desk, query, self.arrangement, limit):
             self._progress(query, found)
-        held = await self._held(found)
-        if asked == self._asked:
+        held = await self._held(found) if self.is_attached else found
+        if self._current(asked):
             self._take(held)
+
+    def _current(self, asked: int) -> bool:
+        """Whether this is still to be shown: nothing else was asked for since, and somebody looks."""
+        return asked == self._asked and self.is_attached
 
     async def _held(self, found: Found) -> Found:
         """With the row under the cursor, if somebody else's move has taken it out: a key that is being pressed must not meet another."""
@@ -187,14 +193,16 @@ class InboxRoom(TriageRoom):
 
     def on_row_list_wanted(self) -> None:
         """The end of what is loaded is near."""
-        self.host.behind(self._extend, "page")
+        self.host.behind(self._extend, "inbox-page")
 
     async def _extend(self) -> None:
         """The next page."""
         asked, after, query, found = self._asked, self._next, self._query(), Found()
         async for found in pages.read(self.desk, query, self.arrangement, PAGE, after):
             self._progress(query, found, self._looked)
-        if asked != self._asked or after != self._next:
+        if not self._current(asked):
+            return
+        if after != self._next:  # the list was read anew meanwhile, and goes on from another row
             self.rows.more = bool(self._next)
             return
         self._next, self._looked = found.next, self._looked + found.looked
@@ -239,9 +247,10 @@ class InboxRoom(TriageRoom):
             query = self._query(words)
             try:
                 async for found in pages.read(self.desk, query, self.arrangement, PAGE):
-                    if asked != self._asked:
+                    version = await self.desk.read(lambda store: store.views.version())
+                    if not self._current(asked):
                         return
-                    self.words, self._version = words, await self.desk.read(lambda store: store.views.version())
+                    self.words, self._version = words, version
                     self._take(found, fresh=True)
                     self._progress(query, found)
             except WRONG as wrong:
@@ -249,7 +258,7 @@ class InboxRoom(TriageRoom):
                 return
         self.bar.say("")
         self._follow(at_once=True)
-        self.host.behind(self._count, "count")
+        self.host.behind(self._count, "inbox-count")
 
     def _progress(self, query: Query, found: Found, before: int = 0) -> None:
         if query.where:
@@ -260,7 +269,7 @@ class InboxRoom(TriageRoom):
     def action_filter(self) -> None:
         """Type a filter."""
         self.bar.open()
-        self.host.behind(self._learn, "learn")
+        self.host.behind(self._learn, "inbox-learn")
 
     async def _learn(self) -> None:
         """What the words of a filter can be completed with."""
@@ -288,7 +297,7 @@ class InboxRoom(TriageRoom):
         asked, query, items, whole = self._asked, self._query(), self._items, not self._next
         usual = inboxquery.usual(self.desk.member, self.desk.audience, self.desk.now())
         sums = await self.desk.search(lambda store: Sums.of(store, query, usual, items, whole=whole))
-        if asked != self._asked:
+        if not self._current(asked):
             return
         if not query.where:
             self._sums = sums.said(filtered=bool(self.words), member=self.desk.member)
@@ -298,6 +307,8 @@ class InboxRoom(TriageRoom):
         self._tell()
 
     def _tell(self) -> None:
+        if not self.is_attached:
+            return
         marked = f"{len(self.rows.marks):,} marked" if self.rows.marks else ""
         order = self._query().want.order
         stale = "⟳ it has changed since: ctrl+r reads anew" if self._stale else ""

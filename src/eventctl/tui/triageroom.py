@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from textual.binding import Binding, BindingType
 
 from eventctl.cli.who import lease
+from eventctl.errors import EventctlError
 from eventctl.principal import allowed
 from eventctl.silences import SET
 from eventctl.tui import quieting, resolving, triage
-from eventctl.tui.dialogs import Field, Form
+from eventctl.tui.dialogs import Field, Form, Waiting
 from eventctl.tui.look import said
 from eventctl.tui.room import Deed, Room
 
 if TYPE_CHECKING:
     from eventctl.store import Store
+
+T = TypeVar("T")
 
 AGENTS = "an agent has no seen and unseen of its own, and snoozes nothing: say --as NAME instead of --agent"
 
@@ -89,14 +92,15 @@ class TriageRoom(Room):
 
     def action_resolve(self) -> None:
         """Ask how it was settled, in the shape that is asked for."""
-        if picked := self._any():
-            self.host.behind(partial(self._resolve, picked), "asking")
-
-    async def _resolve(self, picked: list[Picked]) -> None:
+        if not (picked := self._any()):
+            return
         numbers = [each.number for each in picked]
-        shape = await self.desk.read(lambda store: resolving.asked(store, numbers))
-        form = Form(f"Resolve {_words(picked)}", resolving.fields(shape), yes="Resolve")
-        self._ask(form, picked, lambda values: partial(triage.resolve, resolution=resolving.resolution(values, shape)))
+
+        def asked(shape: dict[str, str]) -> None:
+            form = Form(f"Resolve {_words(picked)}", resolving.fields(shape), yes="Resolve")
+            self._ask(form, picked, lambda values: partial(triage.resolve, resolution=resolving.resolution(values, shape)))
+
+        self._prepare(lambda store: resolving.asked(store, numbers), asked)
 
     def action_reopen(self) -> None:
         """Make open again."""
@@ -123,22 +127,21 @@ class TriageRoom(Room):
         if not allowed(self.desk.who, SET, self.desk.member):
             self.host.tell("an agent keeps nothing quiet: people do", bad=True)
             return
-        self.host.behind(partial(self._silence, picked), "asking")
+        self._prepare(lambda store: quieting.Alike(store, _rows(store, picked)), self._ask_silence)
 
-    async def _silence(self, picked: list[Picked]) -> None:
-        alike = await self.desk.read(lambda store: quieting.Alike(store, _rows(store, picked)))
-        fields = quieting.silence_fields(alike, mine_only=not allowed(self.desk.who, SET, ""))
+    def _ask_silence(self, alike: quieting.Alike) -> None:
+        who, now, member = self.desk.who, self.desk.now, self.desk.member
+        fields = quieting.silence_fields(alike, mine_only=not allowed(who, SET, ""))
         form = Form(
             "Keep quiet what is like this", fields, yes="Mute", check=quieting.silence_mistakes,
             said="From now on, what opens or changes and fits all of these. An empty field fits anything.",
         )  # fmt: skip
 
-        def made(values: dict[str, Any] | None) -> None:
+        def answered(values: dict[str, Any] | None) -> None:
             if values is not None:
-                who, now = self.desk.who, self.desk.now
-                self.host.make(lambda store: triage.hush(store, quieting.silence(values, self.desk.member, now()), who, now))
+                self.host.make(lambda store: triage.hush(store, quieting.silence(values, member, now()), who, now))
 
-        self.app.push_screen(form, made)
+        self.app.push_screen(form, answered)
 
     def action_archive(self) -> None:
         """Put away."""
@@ -161,6 +164,28 @@ class TriageRoom(Room):
             return self._any()
         self.host.tell(AGENTS, bad=True)
         return []
+
+    def _prepare(self, read: Callable[[Store], T], then: Callable[[T], None]) -> None:
+        """Read what a form needs and let `then` show it. What speaks against it is said in a dialog: it is being typed for one."""
+        waiting = Waiting()
+
+        async def work() -> None:
+            found: T | EventctlError
+            try:
+                found = await self.desk.read(read)
+            except EventctlError as wrong:
+                found = wrong
+            if waiting.is_active:
+                waiting.dismiss(found)
+
+        def known(found: T | EventctlError | None) -> None:
+            if isinstance(found, EventctlError):
+                self.app.push_screen(Form(found.what, said=found.hint))
+            elif found is not None:
+                then(found)
+
+        self.app.push_screen(waiting, known)
+        self.host.behind(work, "asking")
 
     def _ask(self, form: Form, picked: list[Picked], then: Callable[[dict[str, Any]], Callable[..., Deed]]) -> None:
         def answered(values: dict[str, Any] | None) -> None:
