@@ -8,7 +8,7 @@ import pytest
 
 from eventctl import inboxquery
 from eventctl.tui.filterbar import FilterBar, Line, Words
-from tests.tui.inboxkit import emit, event, filtered, furnish, keys, room, titles
+from tests.tui.inboxkit import emit, event, filtered, furnish, keys, room, rows, titles
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, shown, typed
 
 ASKED = {
