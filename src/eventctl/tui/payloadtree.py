@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
+import orjson
 from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
@@ -64,11 +66,11 @@ class PayloadTree(Tree[Place]):
         super().__init__(Text(""), Place((), "", {}), id=id)
         self.set_reactive(PayloadTree.show_root, False)
         self.set_reactive(PayloadTree.guide_depth, 2)
-        self._drawn = ""
+        self._drawn = b""
 
     def show(self, value: Any, *, anew: bool = False) -> None:
         """Show this value instead. What was open stays open, and the cursor where it was; `anew` begins from the top, for another thing."""
-        drawn = repr(value)
+        drawn = orjson.dumps(value)
         if drawn == self._drawn and not anew:
             return
         first = anew or not self._drawn
@@ -125,6 +127,16 @@ class PayloadTree(Tree[Place]):
         """There is a cursor where keys are heard."""
         if self.cursor_line < 0:
             self._stand(None)
+
+    def scroll_to_line(self, line: int, animate: bool = True) -> None:
+        """A key has moved the cursor: it stays in sight also where not the tree scrolls but what it stands in."""
+        super().scroll_to_line(line, animate=False)
+        at = self.region.y + line - self.scroll_offset.y
+        around = next((each for each in self.ancestors if isinstance(each, Widget) and each.allow_vertical_scroll), None)
+        if around is not None:
+            area = around.content_region
+            by = min(0, at - area.y) or max(0, at - area.bottom + 1)
+            around.scroll_relative(y=by, animate=False, immediate=True)
 
     def on_resize(self, event: events.Resize) -> None:
         """Labels are cut to the width."""
