@@ -185,6 +185,37 @@ def test_several_are_decided_after_each_was_named(asked):
     assert {"d1": "approved", "d2": "approved"} == states(asked)
 
 
+def test_what_cannot_be_decided_is_left_out_and_said(asked):
+    asked("decisions", "approve", "d1")
+
+    async def script(pilot, app):
+        room = await to(pilot, 1)
+        room.point(2)
+        await settled(pilot)
+        await press(pilot, "asterisk", "d")
+        text = shown(app)
+        assert "Deny d2?" in text
+        assert "left out: d1 is on its way" in " ".join(text.split())
+        await press(pilot, "enter")
+
+    play(asked, script)
+    assert {"d1": "approved", "d2": "denied"} == states(asked)
+
+
+def test_what_people_made_of_the_like_is_shown_with_how_it_ended(asked):
+    asked("decisions", "approve", "d1")
+    asked("run", "--until-idle")
+
+    async def script(pilot, app):
+        await to(pilot, 2)
+        text = " ".join(shown(app).replace("│", " ").split())
+        assert "1 time by a person" in text
+        assert "its cartridge: 1 of 1 approved in 30 days" in text
+        assert "d1 Roll api back: done, by ada" in text
+
+    play(asked, script, size=WIDE)
+
+
 def test_what_acted_stands_out_with_its_time_and_is_taken_back(acted):
     other = twin(acted)
 

@@ -166,8 +166,8 @@ class HeldRoom(Room):
         want = heldlists.choice(words)
         way = self.desk.search if any(want) and words.split() else self.desk.read
         found = await way(lambda store: self._read(store, kind, want, limit))
-        if (tab, words) != (self.tab, self.filter):
-            return
+        if not self.app.is_running or (tab, words) != (self.tab, self.filter):
+            return  # at the end the screens are taken down under whoever still reads for them
         self._fill(found.listed)
         self.query_one(Chips).show(tab, found.counts)
         self._told(idle=found.idle)
@@ -325,7 +325,7 @@ class HeldRoom(Room):
         elif len(items) == 1:
             self._start(verb, fresh)
         else:
-            self._confirm(verb, fresh, named=True)
+            self._confirm(verb, fresh)
 
     def action_everything(self) -> None:
         """Ask about all that the filter chooses, once somebody has seen how many that are."""
@@ -348,10 +348,10 @@ class HeldRoom(Room):
         title = f"All {len(places):,} in {kind.title.lower()}"
         self.app.push_screen(Form(title, [field], said=f"{chosen}\n{_counted(places)}\n\n{FINAL}", yes="Do it"), answered)
 
-    def _confirm(self, verb: str, places: list[Place], *, named: bool) -> None:
+    def _confirm(self, verb: str, places: list[Place]) -> None:
         name = verb.rpartition(".")[2]
         which = ", ".join(f"e{seq}" for _, seq in places[:NAMED_MAX]) + (" …" if len(places) > NAMED_MAX else "")
-        words = "\n".join([*([which] if named else []), _counted(places), "", FINAL])
+        words = "\n".join([which, _counted(places), "", FINAL])
 
         def answered(given: dict[str, Any] | None) -> None:
             if given is not None:
@@ -385,7 +385,7 @@ class HeldRoom(Room):
         self.host.reread()
 
     def _progress(self) -> None:
-        if self.is_mounted:
+        if self.app.is_running:
             self._told(idle=False)
 
     def _forget(self, bulk: Bulk) -> None:
