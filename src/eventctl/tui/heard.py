@@ -21,8 +21,8 @@ ENOUGH = 10
 """Events from which on a source has a usual pause."""
 
 COLUMNS = (
-    Column("", 1), Column("silent for", 10, right=True), Column("a day", 8, right=True),
-    Column("events", 9, right=True), Column("source", 0),
+    Column("", 1), Column("silent for", 10, right=True), Column("a day", 7, right=True),
+    Column("events", 7, right=True), Column("source", 0),
 )  # fmt: skip
 
 

@@ -21,6 +21,9 @@ PLACES = {"n": "Open the notification", "e": "Open the record", "d": "Go to the 
 LEFT_OUT = ("command_palette", "help_quit")
 """Actions that make no sense from in here."""
 
+FIRST = 1_000.0
+"""Above the score of any likeness."""
+
 SOON_S = 0.2
 """After this the palette is gone from the screen."""
 
@@ -51,7 +54,7 @@ class Commands(Provider):
         if named is not None:
             letter, number = named[1].lower(), int(named[2])
             words = f"{PLACES[letter]} {letter}{number}"
-            yield Hit(1.0, Content(words), partial(self._dashboard.jump, letter, number), words)
+            yield Hit(FIRST, Content(words), partial(self._dashboard.jump, letter, number), words)
         matcher = self.matcher(query)
         for command in self._commands():
             score = matcher.match(command.words)

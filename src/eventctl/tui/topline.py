@@ -22,8 +22,9 @@ ROOMS: Mapping[str, tuple[str, str, str]] = {
 }
 """The screens in the order of their keys, and their names: whole, short, shortest."""
 
-MANY = 10_000
-"""From here on thousands are counted."""
+SHORTEST = 2
+MANY, SOME = 10_000, 1_000
+"""From here on thousands are counted: where there is room, and where names are shortest."""
 
 
 class Told(NamedTuple):
@@ -115,11 +116,11 @@ class TopLine(Horizontal):
 
     def _titles(self, length: int) -> dict[str, str]:
         return {
-            mode: f" {key} {names[length]}{number(self._waits.get(mode, 0))} "
+            mode: f" {key} {names[length]}{number(self._waits.get(mode, 0), MANY if length < SHORTEST else SOME)} "
             for key, (mode, names) in enumerate(ROOMS.items(), 1)
         }
 
 
-def number(waits: int) -> str:
-    """` 84`, ` 12k`, and nothing for none."""
-    return "" if not waits else f" {waits:,}" if waits < MANY else f" {waits // 1_000:,}k"
+def number(waits: int, many: int = MANY) -> str:
+    """` 84`, ` 12k` from `many` on, and nothing for none."""
+    return "" if not waits else f" {waits:,}" if waits < many else f" {waits // 1_000:,}k"

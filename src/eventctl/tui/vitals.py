@@ -65,7 +65,7 @@ def moving(store: Store, paths: Paths, now: int) -> Vitals:
     troubles = [check for check in checks if check.state != "ok"]
     troubles += _troubles(store, counts, cursors, alone=client.ask_status(paths) is None)
     cards = (
-        _accounts(store, counts, cursors, now), _effects(store, owed, now), _disk(paths),
+        _accounts(store, counts, cursors, now), effects(store, owed, now), _disk(paths),
         _log(store, counts, now), _checked(checks),
     )  # fmt: skip
     return Vitals(tuple(sorted(troubles, key=lambda check: check.state != "fail")), cards)
@@ -94,6 +94,8 @@ def written(session: Session, store: Store) -> Vitals:
 
 def _troubles(store: Store, counts: Counts, cursors: list[tuple[CursorRow, int]], *, alone: bool) -> Iterator[Check]:
     behind = sum(lag for _, lag in cursors)
+    if alone and not cursors and counts.log_records:
+        yield Check("warn", "runner", "no pipeline has run yet", "ctrl+p: Start the runner")
     if alone and behind:
         yield Check("warn", "runner", f"nobody works on {count(behind, 'position')} of pipelines", "ctrl+p: Start the runner")
     for cursor, lag in cursors:
@@ -124,7 +126,7 @@ def _accounts(store: Store, counts: Counts, cursors: list[tuple[CursorRow, int]]
     return Card("Accounts", tuple(facts))
 
 
-def _effects(store: Store, owed: list[OutboxRow], now: int) -> Card:
+def effects(store: Store, owed: list[OutboxRow], now: int) -> Card:
     """What is owed to the world, by executor and state; the oldest, and when the next is tried."""
     if not owed:
         return Card("Effects owed", (Fact("owed", Cell("nothing", "good")),))
