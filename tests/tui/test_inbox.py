@@ -68,41 +68,32 @@ def said(face, *words):
         face(*each)
 
 
+STANDS = ("number", "state", "agent", "archived_at", "seen", "snoozed_until", "resolution", "lease_until")
+
+
+def standing(face):
+    return [[row[name] for name in STANDS] for row in sorted(rows(face), key=lambda row: row["number"])]
+
+
 @pytest.mark.parametrize("move", MOVES)
-def test_a_key_does_what_the_command_line_does(desk, tmp_path, move):
+def test_a_key_does_what_the_command_line_does_and_u_takes_it_back(desk, tmp_path, move):
     before, strokes, words = MOVES[move]
     said(desk, *before)
+    stood = standing(desk)
     other = twin(desk, tmp_path)
 
     async def script(pilot, app):
         await on(pilot, app, "n5")
         await hit(pilot, strokes)
-
-    play(desk, script)
-    then = rows(desk)
-    assert rows(other) != then
-    said(other, *words)
-    assert rows(other) == then
-
-
-STANDS = ("number", "state", "agent", "archived_at", "seen", "snoozed_until", "resolution", "lease_until")
-
-
-@pytest.mark.parametrize("move", MOVES)
-def test_u_takes_it_back(desk, move):
-    before, strokes, _ = MOVES[move]
-    said(desk, *before)
-    stood = [[row[name] for name in STANDS] for row in sorted(rows(desk), key=lambda row: row["number"])]
-
-    async def script(pilot, app):
-        await on(pilot, app, "n5")
-        await hit(pilot, strokes)
-        assert "taken back" not in told(app)[-1]
+        then = rows(desk)
+        assert rows(other) != then
+        said(other, *words)
+        assert rows(other) == then
         await press(pilot, "u")
         assert "taken back" in told(app)[-1]
 
     play(desk, script)
-    assert stood == [[row[name] for name in STANDS] for row in sorted(rows(desk), key=lambda row: row["number"])]
+    assert stood == standing(desk)
 
 
 def test_a_snooze_until_tomorrow_ends_at_nine(desk):
