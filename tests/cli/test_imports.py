@@ -47,6 +47,7 @@ def loaded(env, *words):
         ["emit", "--ndjson", "-"],
         ["inbox", "list"],
         ["log", "show"],
+        ["dashboard", "--help"],
     ],
     ids=" ".join,
 )

@@ -12,9 +12,12 @@ import sys
 import termios
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 WAIT_S = 30.0
+UNWANTED = ("CI", "TERM")
+"""What the machine says of itself and not of this terminal."""
+
 IN_FRONT = "import os, sys, fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h")
 """The usual screen instead of the other one, and a cursor."""
@@ -23,18 +26,26 @@ RESTORED = (b"\x1b[?1049l", b"\x1b[?25h")
 class Terminal:
     """`eventctl` with these words in front of a terminal, for a block. `said` is all that it has written."""
 
-    def __init__(self, words: list[str], env: Mapping[str, str], *, size: tuple[int, int] = (80, 24), cwd: str | None = None) -> None:
+    def __init__(
+        self,
+        words: list[str],
+        env: Mapping[str, str],
+        *,
+        size: tuple[int, int] = (80, 24),
+        cwd: str | None = None,
+        as_it_is: bool = False,
+    ) -> None:
         self._ours, self._theirs = pty.openpty()
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self._before = self.settings()
         self.said = b""
         command = [sys.executable, "-c", IN_FRONT, sys.executable, "-m", "eventctl", *words]
-        given = {"TERM": "xterm-256color", **{name: value for name, value in env.items() if name != "CI"}}
+        given = {"TERM": "xterm-256color", **{name: value for name, value in env.items() if as_it_is or name not in UNWANTED}}
         self.child = subprocess.Popen(
             command, env=given, cwd=cwd, stdin=self._theirs, stdout=self._theirs, stderr=self._theirs, start_new_session=True
         )
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -60,7 +60,7 @@ def opened(session: Session, opening: Opening) -> None:
 def wanted(session: Session) -> bool:
     """Whether a bare `eventctl` means the dashboard: a person at a terminal that can show it, inside a workspace with a store."""
     env = session.env
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or env.get("TERM", "dumb") == "dumb" or env.get("CI"):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or (env.get("TERM") or "dumb") == "dumb" or env.get("CI"):
         return False
     try:
         return session.paths().db.exists()

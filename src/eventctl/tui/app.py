@@ -15,10 +15,11 @@ from textual.filter import LineFilter, Monochrome
 from textual.screen import Screen
 
 from eventctl.cli.session import Session
-from eventctl.errors import EventctlError
+from eventctl.errors import EventctlError, UsageError
 from eventctl.store import Store
 from eventctl.tui import themes
 from eventctl.tui.desk import Desk
+from eventctl.tui.harmless import Harmless
 from eventctl.tui.look import Cell, said
 from eventctl.tui.remembered import Memory, Remembered
 from eventctl.tui.room import READING, WHOLE, Host, Room
@@ -102,11 +103,16 @@ class Dashboard(Host):
         super().__init__()
         for mode in SCREENS:
             self.add_mode(mode, self._making(mode))
+        for theme in themes.OURS:
+            self.register_theme(theme)
+        if opening.theme and opening.theme not in self.available_themes:
+            raise UsageError(f"there is no theme {opening.theme!r}", hint=f"themes: {', '.join(sorted(self.available_themes))}")
         self.runner = Runner(session, self.desk.paths, self.desk.who)
         self.standing = Standing("none")
         self._colourless = not session.wants_color(sys.stdout) and (
             session.color == "never" or bool(session.env.get("NO_COLOR"))
         )
+        self._harmless = Harmless()
         self._version = -1
         self._beats = 0
         self._asked_at = -AGAIN_S
@@ -126,8 +132,6 @@ class Dashboard(Host):
         """Colours, the beat, and somebody who works."""
         self._soon = asyncio.get_running_loop().call_soon_threadsafe
         sys.setswitchinterval(SWITCH_S)
-        for theme in themes.OURS:
-            self.register_theme(theme)
         names = (self._opening.theme, self._memory.theme, themes.DARK.name)
         self.theme = next(name for name in names if name in self.available_themes)
         self.set_interval(BEAT_S, self._beat)
@@ -141,8 +145,8 @@ class Dashboard(Host):
             )
 
     def get_line_filters(self) -> list[LineFilter]:
-        """No colours where nobody wants any, whoever's environment says so."""
-        filters = list(super().get_line_filters())
+        """Nothing that a terminal obeys; no colours where nobody wants any, whoever's environment says so."""
+        filters = [*super().get_line_filters(), self._harmless]
         return filters if self.no_color or not self._colourless else [*filters, Monochrome()]
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
