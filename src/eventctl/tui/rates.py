@@ -20,6 +20,9 @@ NOW_S = 5
 LATE = 2 * SECOND
 """An event is stamped before it is committed: so long afterwards a second may still grow."""
 
+KEPT = HOUR + MINUTE
+"""An hour of whole steps needs a little more than an hour."""
+
 BACKLOG_MAX = 2_000_000
 """Records that one look counts at most, on a connection of its own: 0.8 s. Where more came in an hour, it begins later."""
 
@@ -44,7 +47,7 @@ class Rates:
 
     def wanted(self, now: int) -> int:
         """From when on to count anew: the last seconds, or all of the hour when that was never looked at or is long ago."""
-        hour = _floor(now - HOUR)
+        hour = _floor(now - KEPT)
         return max(hour, self._read_to - LATE) if self._read_to else hour
 
     @property
@@ -54,7 +57,7 @@ class Rates:
 
     def take(self, since: int, counts: Sequence[tuple[int, int]], now: int) -> None:
         """Take up what `count` gave for all seconds from `since` on."""
-        hour = _floor(now - HOUR)
+        hour = _floor(now - KEPT)
         joined = self._read_to and since <= self._read_to
         kept = {second: count for second, count in self._counts.items() if hour <= second < since} if joined else {}
         self._counts = {**kept, **dict(counts)}

@@ -51,7 +51,9 @@ class StreamRows(RowList):
     def stay(self) -> None:
         """Go to the last row if it goes along."""
         if self.along and self.loaded:
-            self._go(len(self._lines) - 1, step=-1)
+            self.point(self._rows[-1].key)
+            # Its scrollbar may not show yet: then nothing but force scrolls.
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True, force=True)
 
     def action_step(self, by: int) -> None:
         """Go up or down."""
@@ -177,6 +179,7 @@ class StreamPane(Vertical):
             if window.born == born and window.high == after and self.follow:
                 window.below(piece)
                 self._put()
+        self.rows.more = not self.follow and self.window.high < self._tail
         self.say()
 
     def _begin(self, at: int) -> None:
