@@ -12,7 +12,6 @@ from textual.widgets import Static
 
 from eventctl.cli import why
 from eventctl.cli.render import local
-from eventctl.cli.wiring import house_of
 from eventctl.errors import EventctlError
 from eventctl.tui.dialogs import Field, Form
 from eventctl.tui.look import Cell, line, plain, said
@@ -115,5 +114,7 @@ class WhyView(VerticalScroll, can_focus=True):
 
 def _rules(session: Session) -> list[str]:
     """The rules of the workspace, by the names that `why --rule` takes."""
+    from eventctl.cli.wiring import house_of  # a third of a second, and nobody has asked for a rule when the first screen is painted
+
     found = [each for each in house_of(session).scan().found if each.manifest.rule is not None]
     return sorted(f"{each.owner}/{each.manifest.id}" if each.owner else each.manifest.id for each in found)
