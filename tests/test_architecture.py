@@ -22,7 +22,7 @@ LINES_MAX = 450
 LAYERS: dict[str, tuple[str, ...]] = {
     "0 words": (
         "__init__", "announce", "answers", "archives", "autonomy", "catalog", "complaints", "declared", "contracts", "declaration", "decode", "drift", "envelope", "enrichments", "errors", "event", "expressions", "failpoints", "flags", "flagwords", "forms", "gathered", "helpdesk", "ids", "inference", "inspection", "lines", "lint",
-        "lives", "lookalikes", "manifest", "notification", "obeyed", "occurrence", "offers", "package", "patterns", "position", "principal", "recurring", "reasons", "regular", "rows", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
+        "lives", "lookalikes", "manifest", "nearest", "notification", "obeyed", "occurrence", "offers", "package", "patterns", "position", "principal", "recurring", "reasons", "regular", "rows", "rule", "settings", "shapes", "store", "strictjson", "suggest", "templates", "terminal",
         "text", "times", "totals", "tomledit", "untar", "unzip", "views",
     ),
     "1 plugs": ("builtin", "executors", "hookspecs", "plugins", "programs"),

@@ -22,11 +22,11 @@ from eventctl.drift import drifts
 from eventctl.errors import Conflict, NotFound, NotPermitted, Refused, UsageError
 from eventctl.event import HOPS_MAX, SCHEMA_VERSION
 from eventctl.ids import outbox_id, uuid7
+from eventctl.nearest import did_you_mean
 from eventctl.notification import Notification
 from eventctl.offers import Offer, offers
 from eventctl.principal import Principal
 from eventctl.store import DecisionRow, Keys, LogRow, Operations, Record, Store
-from eventctl.suggest import did_you_mean
 from eventctl.times import iso
 
 SOURCE = "inbox"

@@ -17,10 +17,11 @@ from eventctl.beginning import Person
 from eventctl.discovery import DOMAINS, MEMBERS, DomainFile
 from eventctl.errors import Conflict, Misconfigured, NotFound, NotPermitted
 from eventctl.ids import uuid7
+from eventctl.nearest import did_you_mean
 from eventctl.principal import Principal, allowed
 from eventctl.settings import Settings
 from eventctl.store import Record
-from eventctl.suggest import did_you_mean, parse_toml, read_toml, salvage
+from eventctl.suggest import parse_toml, read_toml, salvage
 from eventctl.tomledit import Change, Edit
 from eventctl.workspace import CONFIG, Paths
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eventctl.errors import Problem
-from eventctl.suggest import did_you_mean
+from eventctl.nearest import did_you_mean
 
 VARIABLES = {
     "event": "text",

@@ -26,13 +26,13 @@ from eventctl.kept import Kept
 from eventctl.lines import with_lines
 from eventctl.manifest import MANIFEST, Manifest, check_settings, from_mapping
 from eventctl.modules import Code, LoadFailed, Modules
+from eventctl.nearest import did_you_mean
 from eventctl.obeyed import warnings
 from eventctl.patterns import matches
 from eventctl.plan import Cartridge, Plan, Tier
 from eventctl.rulecheck import personal
 from eventctl.ruling import Shared, process_of, slots
 from eventctl.store import Unit
-from eventctl.suggest import did_you_mean
 from eventctl.system.rulings import Shaper
 from eventctl.trampoline import Crumb, Place
 from eventctl.typecheck import TypeCheck

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from eventctl.errors import Problem
-from eventctl.suggest import did_you_mean
+from eventctl.nearest import did_you_mean
 
 
 class Node(NamedTuple):

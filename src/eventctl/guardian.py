@@ -17,13 +17,13 @@ from eventctl.contracts import Candidate, Guardian
 from eventctl.dag.reads import STAGES
 from eventctl.inspection import Sight
 from eventctl.installed import folder_of
+from eventctl.nearest import did_you_mean
 from eventctl.obeyed import NOT_OBEYED
 from eventctl.package import Package
 from eventctl.patterns import matches
 from eventctl.plugins import judged
 from eventctl.rule import SHAPING_KINDS
 from eventctl.shapes import written_duration
-from eventctl.suggest import did_you_mean
 
 RULES = "rules"
 """The judge that is meant when `[guardian] judge` says nothing."""

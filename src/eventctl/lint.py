@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from eventctl.declaration import TypePart
 from eventctl.errors import Problem
 from eventctl.lives import Life, Template, is_audience
+from eventctl.nearest import did_you_mean
 from eventctl.obeyed import NOT_OBEYED
-from eventctl.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from eventctl.catalog import Catalog

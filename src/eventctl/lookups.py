@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 import orjson
 
+from eventctl.nearest import did_you_mean
 from eventctl.regular import read_regular
-from eventctl.suggest import did_you_mean
 
 ROWS_MAX = 100_000
 """Rows of a CSV or TOML table: read in about half a second and kept in about 25 MB. More belong in a SQLite file."""

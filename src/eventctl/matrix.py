@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eventctl.autonomy import Autonomy, Own
 from eventctl.dag.gate import Gate
 from eventctl.errors import Problem
-from eventctl.suggest import did_you_mean
+from eventctl.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from eventctl.contracts import Executor

@@ -19,7 +19,7 @@ import pluggy
 from eventctl import hookspecs
 from eventctl.contracts import Candidate, CartridgeSpec, Enricher, Executor, Guardian, Judgement
 from eventctl.errors import Problem
-from eventctl.suggest import did_you_mean
+from eventctl.nearest import did_you_mean
 from eventctl.text import safe_text
 
 if TYPE_CHECKING:

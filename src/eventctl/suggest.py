@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import tomllib
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from eventctl.errors import Misconfigured, Problem
+from eventctl.nearest import did_you_mean
 from eventctl.regular import read_regular
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,15 +46,6 @@ _EXPECTED = {
     "model_type": "a table",
     "model_attributes_type": "a table",
 }
-
-
-def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """`did you mean 'x'?` for a near miss, else the options that there are (unless they are many), else nothing."""
-    known = sorted(set(options))
-    near = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known here: {', '.join(known)}" if 0 < len(known) <= 24 else ""
 
 
 def key_text(key: Sequence[str | int]) -> str:

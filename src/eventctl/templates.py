@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from eventctl.suggest import did_you_mean
+from eventctl.nearest import did_you_mean
 
 _FIELD = re.compile(r"\{([a-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)\}")
 _BRACES = re.compile(r"\{([^{}]*)\}")

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from eventctl.catalog import Catalog, EventType
 from eventctl.errors import Problem
 from eventctl.manifest import Manifest
+from eventctl.nearest import did_you_mean
 from eventctl.patterns import is_type, matches
 from eventctl.rule import Rule
-from eventctl.suggest import did_you_mean
 from eventctl.templates import fields
 
 HINTS_MAX = 20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eventctl.backtest import Stage, Staged
 from eventctl.errors import Misconfigured, NotFound, UsageError
-from eventctl.suggest import did_you_mean
+from eventctl.nearest import did_you_mean
 from eventctl.system.rulings import Ruling
 from eventctl.whyrule import Asked, suspended
 

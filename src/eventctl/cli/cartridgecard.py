@@ -11,8 +11,8 @@ from eventctl import manifest as manifests
 from eventctl.cli.render import Screen, local
 from eventctl.errors import NotFound, UsageError
 from eventctl.installed import unit_path
+from eventctl.nearest import did_you_mean
 from eventctl.store import LOG_PIPELINE, Unit
-from eventctl.suggest import did_you_mean
 from eventctl.times import format_duration
 
 if TYPE_CHECKING:

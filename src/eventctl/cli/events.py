@@ -246,7 +246,7 @@ def _mistakes(house: House, scan: Scan, origin: str, part: Mapping[str, Any]) ->
 def _looked(found: Discovery | None, name: str, known: list[str]) -> Discovery:
     if found is not None:
         return found
-    from eventctl.suggest import did_you_mean
+    from eventctl.nearest import did_you_mean
 
     hint = did_you_mean(name, known) or "`eventctl events discover` lists what came in"
     raise NotFound(f"no event of the type {name!r} is in the log", hint=hint)
