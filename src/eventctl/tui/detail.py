@@ -30,12 +30,12 @@ class DetailRoom(TriageRoom):
 
     DEFAULT_CSS = """
     DetailRoom #split { layout: horizontal; height: 1fr; overflow-y: hidden; }
-    DetailRoom #split > Detail { width: 1fr; height: 1fr; }
-    DetailRoom #split > TabbedContent { width: 1fr; height: 1fr; border-left: solid $panel; }
+    DetailRoom #split > Detail { width: 5fr; height: 1fr; }
+    DetailRoom #split > TabbedContent { width: 6fr; height: 1fr; border-left: solid $panel; }
     DetailRoom TabPane { padding: 0; height: 1fr; }
     DetailRoom.-narrow #split { layout: vertical; overflow-y: auto; scrollbar-size-vertical: 1; }
     DetailRoom.-narrow #split > Detail { width: 100%; height: auto; overflow-y: hidden; }
-    DetailRoom.-narrow #split > TabbedContent { width: 100%; height: 80vh; border: none; }
+    DetailRoom.-narrow #split > TabbedContent { width: 100%; height: 100%; border: none; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -110,6 +110,9 @@ class DetailRoom(TriageRoom):
         self.query_one(Owed).show(found, self.desk.who, self.desk.now())
         self._explain()
         self.refresh_bindings()
+        if self._first == "why":
+            self._first = ""
+            self.call_after_refresh(self._turn)  # what stands above it has its height now
         place = f"{self._among.index(self.number) + 1} of {len(self._among)}" if len(self._among) > 1 else ""
         named = f"n{self.number} {found.row.title}" if found else ""
         self.note(" · ".join(part for part in (place, named) if part))
@@ -157,7 +160,12 @@ class DetailRoom(TriageRoom):
         """Bring a tab in front, with the keys in it."""
         self.query_one(TabbedContent).active = name
         inside = self.query_one(f"#{name}", TabPane).query("RowList, WhyView").first()
-        self.call_after_refresh(inside.focus)
+        inside.focus(scroll_visible=False)
+        self.call_after_refresh(self._turn)
+
+    def _turn(self) -> None:
+        """Bring the tabs in sight, where they stand below."""
+        self.query_one(TabbedContent).scroll_visible(animate=False, top=True)
 
     def action_why(self) -> None:
         """Say why it is there; where a rule was asked about, everything again."""

@@ -15,17 +15,11 @@ if TYPE_CHECKING:
     from eventctl.store import DecisionRow
     from eventctl.tui.subject import Effect, Subject
 
-STEPS = (
-    Column("id", 7), Column("time", 14), Column("what", 34), Column("by", 16, wide=70), Column("", 0, wide=84)
-)  # fmt: skip
+STEPS = (Column("id", 7), Column("time", 14), Column("what", 0), Column("by", 12, wide=56))
 
 OWED = (
-    Column("id", 7),
-    Column("state", 22),
-    Column("what", 0),
-    Column("next", 10, wide=60),
-    Column("tries", 5, right=True, wide=70),
-)
+    Column("id", 7), Column("state", 22), Column("what", 0), Column("next", 8, wide=50), Column("tries", 5, right=True, wide=66),
+)  # fmt: skip
 
 STATES = {
     "pending": Cell("○ is owed"), "sending": Cell("◐ is on its way", "accent"), "retry": Cell("↻ is tried again", "warn"),
@@ -66,7 +60,8 @@ class Owed(RowList):
 def _step(cells: list[object], kind: str) -> Row:
     seq, at, what, by, words = (said(cell) for cell in cells)
     tone = "" if kind == "event" else "accent"
-    return Row(seq, (Cell(seq, "muted"), Cell(at, "muted"), Cell(what, tone), Cell(by, "muted"), Cell(words, "muted")))
+    told = Cell(f"{what}: {words}" if words else what, tone)
+    return Row(seq, (Cell(seq, "muted"), Cell(at, "muted"), told, Cell(by, "muted")))
 
 
 def _decision(row: DecisionRow, who: Principal, now: int) -> Row:
