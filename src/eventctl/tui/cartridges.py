@@ -157,6 +157,8 @@ class CartridgesRoom(Room):
             return Seen(now, looked, cartridgelist.entries(looked), counts_by_unit(session, looked.composed))
 
         self.seen = await self.desk.search(read)
+        if not self.query(RowList):
+            return  # the dashboard was left while this was read
         self.fill()
         await self._look()
 
@@ -205,7 +207,7 @@ class CartridgesRoom(Room):
         told = None
         if entry is not None and seen is not None:
             told = await self.desk.think(partial(cartridgepane.tell, seen.looked, entry, seen.counted.get(entry.path)))
-        if (entry.path if entry else "") == self.rows.key:
+        if self.query(RowList) and (entry.path if entry else "") == self.rows.key:
             self.pane.show(told)
 
     @property
