@@ -174,7 +174,9 @@ def test_what_comes_too_fast_is_counted_exactly_and_can_be_looked_at(face):
         await settled(pilot)
         assert "… 4,800 more" in shown(app)
         await press(pilot, "enter")
-        assert "e4820" == keys(app)[-1]
+        assert "e4820" == stream_rows(app).key
+        shown_now = keys(app)
+        assert [f"e{n}" for n in range(4_621, 4_621 + len(shown_now))] == shown_now
         assert not pane.follow
 
     live(face, script)

@@ -139,6 +139,7 @@ class StreamPane(Vertical):
         self._wrong = ""
         self._tail = 0
         self._looking = False
+        self._goal = ""
 
     def compose(self) -> ComposeResult:
         """How it stands, the filter, the list."""
@@ -238,6 +239,9 @@ class StreamPane(Vertical):
         rows.older = self.window.low > 1 and not self._looking
         rows.along = self.follow
         rows.fill(self.window.rows, more=not self.follow and self.window.high < self._tail)
+        if self._goal and rows.loaded:
+            rows.point(self._goal)
+            self._goal = ""
         rows.stay()
 
     def say(self) -> None:
@@ -325,7 +329,7 @@ class StreamPane(Vertical):
         message.stop()
         gap = self.window.gap(message.rows.key)
         if gap is not None:
-            self.follow = False
+            self.follow, self._goal = False, f"e{gap.last}"
             self._begin(gap.last)
             self.say()
         elif self.record is not None:
