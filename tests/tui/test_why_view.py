@@ -9,6 +9,7 @@ from textual.widgets import OptionList, Static
 from eventctl.cli.render import local
 from eventctl.cli.why import ask, explain
 from eventctl.tui.detail import DetailRoom
+from eventctl.tui.inbox import InboxRoom
 from eventctl.tui.recordview import RecordView
 from eventctl.tui.sections import Heading, Section
 from eventctl.tui.whyview import WhyView
@@ -139,6 +140,28 @@ def test_what_there_is_no_more_is_said_in_its_place(kiosk):
         await settled(pilot)
         assert "there is no record e99" in shown(app)
         assert [] == lines(view)
+
+    play(kiosk, script)
+
+
+def test_who_leaves_while_it_is_asked_is_left_alone(kiosk):
+    async def script(pilot, app):
+        for key in ("y", "Y"):
+            app.push_screen(DetailRoom(1))
+            await pilot.pause()
+            await pilot.press(key, "escape")
+        await settled(pilot)
+        assert isinstance(app.screen, InboxRoom)
+        assert app.is_running
+
+    play(kiosk, script)
+
+
+def test_a_workspace_without_rules_says_so(kiosk):
+    async def script(pilot, app):
+        await opened(pilot, app)
+        await press(pilot, "Y")
+        assert "there is no rule in this workspace" in [note.message for note in app._notifications]
 
     play(kiosk, script)
 

@@ -24,8 +24,6 @@ __all__ = ["Detail", "DetailRoom"]
 class DetailRoom(TriageRoom):
     """One notification, whole. Escape goes back to where it was opened; n and p go to the next and the one before in that list."""
 
-    MODE = "detail"
-
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - Textual declares it so
 
     DEFAULT_CSS = """

@@ -86,7 +86,7 @@ class Detail(VerticalScroll, can_focus=True):
         yield Section("Actions", Affordances(), id="actions")
         yield Static("", id="fields", markup=False)
         yield Section("Payload", PayloadTree(id="payload"), id="payload-section")
-        yield Section("Noted by cartridges", PayloadTree(id="notes"), id="notes-section")
+        yield Section("Noted on its way", PayloadTree(id="notes"), id="notes-section")
         if not self._brief:
             yield Section("History", History(), id="history-section")
             yield Section("Decisions and effects", Owed(), id="owed-section")
@@ -112,7 +112,7 @@ class Detail(VerticalScroll, can_focus=True):
         number = self.number
         found = None if number is None else await self.host.desk.read(lambda store: subject.read(store, number))
         async with self._filling:
-            if number == self.number and self.children:  # none: the screen is being left
+            if number == self.number and self.is_attached and self.app.is_running:  # else the screen is being left
                 await self._fill(found)
 
     def action_act(self) -> None:

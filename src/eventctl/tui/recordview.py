@@ -71,6 +71,8 @@ class RecordView(ModalScreen[None]):
 
     async def _read(self) -> None:
         self._record = row = await self.host.desk.read(lambda store: store.views.record(self.seq))
+        if not (self.is_attached and self.app.is_running):
+            return
         self.query_one("#head", Static).update(
             _head(row, self.host.desk.now()) if row else plain(f"The log no longer has e{self.seq}.")
         )

@@ -76,14 +76,19 @@ class WhyView(VerticalScroll, can_focus=True):
                 lambda store: why.ask(session, store, given, rule, local) if rule else why.explain(session, store, given, local)
             )
         except EventctlError as wrong:
-            self.told = None
-            await self._fill([], line(Cell(said(wrong.what), "bad"), Cell(said(wrong.hint))), plain(""))
+            if self._wanted(given, rule):
+                self.told = None
+                await self._fill([], line(Cell(said(wrong.what), "bad"), Cell(said(wrong.hint))), plain(""))
             return
-        if (given, rule) == (self.given, self.rule):
+        if self._wanted(given, rule):
             self.told = answer
             steps = [Cell("next:", "muted"), *(Cell(said(step), "accent") for step in answer.next_steps)]
             parts = [(part.heading, told(part.lines, SENTENCE_MAX)) for part in answer.parts]
             await self._fill(parts, plain(answer.title, "strong"), line(*steps) if answer.next_steps else plain(""))
+
+    def _wanted(self, given: str, rule: str) -> bool:
+        """Whether anybody still wants to know: the screen may have been left, or something else asked."""
+        return (given, rule) == (self.given, self.rule) and self.is_attached and self.app.is_running
 
     async def _fill(self, parts: list[tuple[str, Content]], title: Content, following: Content) -> None:
         self.query_one("#title", Static).update(title)
@@ -102,6 +107,11 @@ class WhyView(VerticalScroll, can_focus=True):
     async def _choose(self) -> None:
         session = self.host.desk.session
         rules = await self.host.desk.think(lambda: _rules(session))
+        if not (self.is_attached and self.app.is_running):
+            return
+        if not rules:
+            self.host.tell("there is no rule in this workspace")
+            return
 
         def chosen(values: dict[str, str] | None) -> None:
             if values is not None:
@@ -114,7 +124,9 @@ class WhyView(VerticalScroll, can_focus=True):
 
 def _rules(session: Session) -> list[str]:
     """The rules of the workspace, by the names that `why --rule` takes."""
-    from eventctl.cli.wiring import house_of  # a third of a second, and nobody has asked for a rule when the first screen is painted
+    from eventctl.cli.wiring import (
+        house_of,  # a third of a second, and nobody has asked for a rule when the first screen is painted
+    )
 
     found = [each for each in house_of(session).scan().found if each.manifest.rule is not None]
     return sorted(f"{each.owner}/{each.manifest.id}" if each.owner else each.manifest.id for each in found)
