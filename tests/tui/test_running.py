@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 
@@ -146,6 +148,39 @@ def test_a_runner_that_dies_is_not_started_again_by_itself(face):
     standing = until(runner, lambda standing: not standing.there)
     assert standing.said.startswith("the runner ended with -9")
     assert standing == runner.look()
+
+
+def slow(runner: Runner, seconds: float) -> subprocess.Popen[bytes]:
+    """In the place of the child, one that takes its time over ending."""
+    script = f"import signal, sys, time; signal.signal(15, lambda *_: (time.sleep({seconds}), sys.exit())); print(flush=True); signal.pause()"
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert child.stdout
+    child.stdout.readline()
+    child.stdout.close()
+    runner._child = child
+    return child
+
+
+def test_who_waits_for_the_runner_to_finish_is_told(face):
+    runner = runner_of(face)
+    child = slow(runner, 1.0)
+    assert ["finishing what is on its way…"] == said(runner)
+    assert 0 == child.poll()
+
+
+def test_an_interrupt_ends_the_waiting_and_not_the_runner(face):
+    runner = runner_of(face)
+    child, told = slow(runner, 2.0), []
+
+    def interrupted(sentence: str) -> None:
+        told.append(sentence)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    runner.end(interrupted)
+    assert "not waiting for it: the runner finishes and ends by itself" == told[-1]
+    assert child.poll() is None
+    assert 0 == child.wait(WAIT_S)
 
 
 def test_standing_is_told_by_glyph_and_words():
