@@ -90,6 +90,8 @@ class DagView(ScrollView, can_focus=True):
 
     def show(self, plot: Plot | None, inside: Mapping[str, Inside], text: Sequence[str], below: Sequence[Cell] = ()) -> None:
         """Show this. `text` is shown instead where there is no plot or no room for one, `below` under the plot. All of it is safe text."""
+        if (plot, inside, text, below) == (self._plot, self._inside, self._text, self._below):
+            return
         self._plot, self._inside, self._text, self._below = plot, inside, text, below
         boxes = plot.boxes if plot else {}
         if self.name_here not in boxes:

@@ -88,7 +88,7 @@ class GraphPane(Vertical):
         self.query_one(DagView).show(plot, drawing.inside, drawing.text, drawing.below)
 
     def _say(self, *cells: Cell) -> None:
-        self.query_one("#graph-head", Static).update(line(Cell("Graph", "strong"), *cells))
+        self.query_one("#graph-head", Static).update(line(Cell("Graph", "strong"), *cells), layout=False)
 
     def action_pipeline(self, by: int) -> None:
         """Draw the next pipeline, or the one before."""

@@ -22,7 +22,7 @@ from eventctl.tui.graphpane import GraphPane
 from eventctl.tui.look import Cell, line, said
 from eventctl.tui.rates import ZOOMS, RateLine
 from eventctl.tui.room import Room
-from eventctl.tui.rows import RowList
+from eventctl.tui.rows import Row, RowList
 from eventctl.tui.streampane import StreamPane, StreamRows
 from eventctl.tui.watch import Watch
 
@@ -73,6 +73,8 @@ class LiveRoom(Room):
         self._zoom = 0
         self._watch: Watch | None = None
         self._under_way: set[str] = set()
+        self._said: dict[str, object] = {}
+        """What was painted last, by where it stands: what is the same is not painted again."""
         self._stream = StreamPane(id="stream", classes="pane")
         self._graph = GraphPane(id="graph", classes="pane")
 
@@ -144,14 +146,15 @@ class LiveRoom(Room):
             self._graph.show(orders.drawings(fleet, reading, self.known.errors) if fleet and reading else None)
         held = sum(bool(cursor.dead or cursor.quarantined) for cursor, _ in self.known.cursors)
         counts = {name: number for name, number in (("pipelines", held), ("cartridges", wanted)) if number}
-        self.query_one(Chips).show(self.view, counts)
+        if self._is_new("chips", (self.view, counts)):
+            self.query_one(Chips).show(self.view, counts)
         self._say_more()
 
     def _paint_speeds(self) -> None:
         """How fast events come, and how fast pipelines go."""
         known, now = self.known, self.desk.now()
         self.query_one(RateLine).show(known.rates, ZOOMS[self._zoom], now)
-        self._list("pipelines").fill(gauges.rows(known.cursors, known.left, known.paces, now))
+        self._fill("pipelines", gauges.rows(known.cursors, known.left, known.paces, now))
         runner = Cell(said(f"runner: {runner_words(known.runner)}"), "muted" if known.runner else "warn")
         self._head("pipelines", runner if known.asked else Cell(""))
 
@@ -162,7 +165,7 @@ class LiveRoom(Room):
             self._head("cartridges", Cell("putting them together…", "muted"))
             return 0
         rows = meters.rows(known.fleet, known.reading, known.calls, known.errors, self.order, self.desk.now())
-        self._list("cartridges").fill(rows)
+        self._fill("cartridges", rows)
         wanted = meters.wanted(rows)
         look = f"! {wanted:,} want{'s' if wanted == 1 else ''} a look" if wanted else ""
         self._head("cartridges", Cell(look, "warn"), Cell(f"{len(rows):,}, by {self.order}", "muted"))
@@ -181,10 +184,21 @@ class LiveRoom(Room):
         elif self.view == "pipelines":
             key = self._list("pipelines").key
             more = " · ".join(gauges.more(key, known.cursors, known.left, self.desk.now()))
-        self.note(more)
+        if self._is_new("note", more):
+            self.note(more)
 
     def _head(self, view: str, *cells: Cell) -> None:
-        self.query_one(f"#{view}-head", Static).update(line(Cell(VIEWS[view], "strong"), *cells))
+        if self._is_new(f"{view}-head", cells):
+            self.query_one(f"#{view}-head", Static).update(line(Cell(VIEWS[view], "strong"), *cells), layout=False)
+
+    def _fill(self, view: str, rows: list[Row]) -> None:
+        if self._is_new(view, rows):
+            self._list(view).fill(rows)
+
+    def _is_new(self, where: str, what: object) -> bool:
+        new = self._said.get(where) != what
+        self._said[where] = what
+        return new
 
     # --- views -------------------------------------------------------------------------------------------------------------------
 

@@ -103,7 +103,8 @@ class RateLine(Horizontal):
 
     DEFAULT_CSS = """
     RateLine { height: 1; background: $surface; padding: 0 1; }
-    RateLine > Static { width: auto; height: 1; }
+    RateLine > #rate-now { width: 16; height: 1; }
+    RateLine > #rate-ends { width: 26; height: 1; text-align: right; }
     RateLine > Sparkline { width: 1fr; margin: 0 1; }
     RateLine > Sparkline > .sparkline--max-color { color: $text-accent; }
     RateLine > Sparkline > .sparkline--min-color { color: $text-muted; }
@@ -118,12 +119,12 @@ class RateLine(Horizontal):
     def show(self, rates: Rates, zoom: Zoom, now: int) -> None:
         """Say and draw how it stands."""
         if rates.fresh:
-            self.query_one("#rate-now", Static).update(line(Cell("counting…", "muted")))
+            self.query_one("#rate-now", Static).update(line(Cell("counting…", "muted")), layout=False)
             return
         steps = rates.steps(zoom, now)
-        self.query_one("#rate-now", Static).update(line(Cell(f"{speed(rates.now(now))} events/s", "strong")))
+        self.query_one("#rate-now", Static).update(line(Cell(f"{speed(rates.now(now))} events/s", "strong")), layout=False)
         self.query_one(Sparkline).data = steps
-        self.query_one("#rate-ends", Static).update(line(Cell(ends(steps, zoom), "muted")))
+        self.query_one("#rate-ends", Static).update(line(Cell(ends(steps, zoom), "muted")), layout=False)
 
 
 def ends(steps: Sequence[float], zoom: Zoom) -> str:

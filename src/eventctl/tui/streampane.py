@@ -255,7 +255,7 @@ class StreamPane(Vertical):
         asked = Cell(f"/ {said(self.words, 120)}" if self.words else "", "accent")
         looking = Cell(f"looking before e{self.window.low}…" if self._looking and self.window.low > 1 else "", "muted")
         head = [Cell("Stream", "strong"), stands, skipped, asked, Cell(said(self._wrong), "bad"), looking]
-        self.query_one("#stream-head", Static).update(line(*head))
+        self.query_one("#stream-head", Static).update(line(*head), layout=False)
 
     # --- what is asked of it -----------------------------------------------------------------------------------------------------
 
