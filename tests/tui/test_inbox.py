@@ -11,7 +11,8 @@ from eventctl.times import DAY
 from eventctl.tui.beside import Beside
 from eventctl.tui.detail import DetailRoom
 from eventctl.tui.dialogs import Form
-from eventctl.tui.inbox import KEPT_MAX, InboxRoom
+from eventctl.tui.inbox import InboxRoom
+from eventctl.tui.listing import KEPT_MAX
 from tests.tui.inboxkit import emit, event, furnish, keys, listed, room, rows, told, twin
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, shown, typed
 
@@ -470,6 +471,8 @@ def test_a_long_list_is_read_page_by_page_and_then_stands_still(face):
             await press(pilot, "G")
         order = keys(app)
         assert len(set(order)) == len(order)
+        await press(pilot, "h", "h")
+        assert order == keys(app)
         assert "1,000 or more open" in shown(app)
         under = room(app).rows.key
         await press(pilot, "e")

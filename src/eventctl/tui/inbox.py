@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from textual import events
@@ -12,32 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from eventctl import inboxquery
-from eventctl.errors import EventctlError, Misconfigured, UsageError
-from eventctl.inboxquery import ORDERS, Query
-from eventctl.tui import arranging, pages
+from eventctl.inboxquery import ORDERS
 from eventctl.tui.arranging import COLUMNS, Arrangement, Orders
 from eventctl.tui.beside import SIDE_FROM, STEP, USUAL, Beside
 from eventctl.tui.detail import DetailRoom
 from eventctl.tui.filterbar import RECENT_MAX, FilterBar
-from eventctl.tui.look import said
-from eventctl.tui.pages import Found
-from eventctl.tui.rows import Row, RowList
-from eventctl.tui.sums import Sums
-from eventctl.tui.triageroom import Picked, TriageRoom
-from eventctl.views import InboxItem, Order
-
-PAGE = 200
-"""Rows read at once."""
-
-KEPT_MAX = 1_000
-"""Rows that are read anew when something has changed. Below that the list stands still, and says so."""
-
-WRONG = (UsageError, Misconfigured)
-"""What a filter with a mistake is answered with."""
+from eventctl.tui.listing import WRONG, Listing, mistake
+from eventctl.tui.rows import RowList
+from eventctl.views import Order
 
 
-class InboxRoom(TriageRoom):
+class InboxRoom(Listing):
     """What wants attention, and what is done about it. A key moves the rows that are marked, else the one under the cursor."""
 
     MODE = "inbox"
@@ -62,22 +45,8 @@ class InboxRoom(TriageRoom):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = ""
-        """The filter that holds."""
-        self.arrangement = Arrangement()
         self._beside: tuple[bool, int] = True, USUAL
         self._recent: list[str] = []
-        self._goal = ""
-        self._items: dict[str, InboxItem] = {}
-        self._rows: dict[str, Row] = {}
-        self._next = ""
-        self._looked = 0
-        self._asked = 0
-        self._version, self._stale = -1, False
-        self._touched: set[int] = set()
-        self._own: set[int] = set()
-        self._sums = self._hidden = ""
-        self._one_search = asyncio.Lock()
 
     def body(self) -> ComposeResult:
         """The filter, the list, and what the cursor stands on beside it."""
@@ -102,169 +71,20 @@ class InboxRoom(TriageRoom):
         """What stands beside needs room."""
         self.beside.fit(event.size.width)
 
-    @property
-    def rows(self) -> RowList:
-        """The list."""
-        return self.query_one("#rows", RowList)
-
-    @property
-    def bar(self) -> FilterBar:
-        """The filter."""
-        return self.query_one(FilterBar)
-
-    @property
-    def beside(self) -> Beside:
-        """What stands beside the list."""
-        return self.query_one(Beside)
-
-    # --- reading -----------------------------------------------------------------------------------------------------------------
-
-    async def reload(self) -> None:
-        """As many rows as are loaded. A list that goes far down, or that a condition had to look for, stands still."""
-        version = await self.desk.read(lambda store: store.views.version())
-        if not self.is_attached:
-            return
-        query = self._query()
-        far = self.rows.loaded > KEPT_MAX or (bool(query.where) and self._looked > inboxquery.LOOK_MAX)
-        if far:
-            self._stale |= version != self._version
-            await self._renew()
-        else:
-            self._version = version
-            try:
-                await self._read(query)
-            except WRONG as wrong:
-                self.words = ""
-                self.bar.open()
-                self.bar.say(f"✗ {_mistake(wrong)}", "bad")
-                return
-        self._follow(at_once=True)
-        self.host.behind(self._count, "inbox-count")
-
-    async def _read(self, query: Query) -> None:
-        """The rows that are loaded, anew. Whatever was asked for since goes before it."""
-        asked, found = self._asked, Found()
-        limit = min(max(PAGE, self.rows.loaded), KEPT_MAX)
-        async for found in pages.read(self.desk, query, self.arrangement, limit):
-            self._progress(query, found)
-        held = await self._held(found) if self.is_attached else found
-        if self._current(asked):
-            self._take(held)
-
-    def _current(self, asked: int) -> bool:
-        """Whether this is still to be shown: nothing else was asked for since, and somebody looks."""
-        return asked == self._asked and self.is_attached
-
-    async def _held(self, found: Found) -> Found:
-        """With the row under the cursor, if somebody else's move has taken it out: a key that is being pressed must not meet another."""
-        key = self.rows.key
-        if key not in self._items or key in found.rows or int(key[1:]) in self._own:
-            return found
-        there = await self.desk.read(lambda store: pages.items(store, [int(key[1:])], self.desk.member))
-        if not there or key != self.rows.key:
-            return found
-        above = [before for before in list(self._rows)[: list(self._rows).index(key)] if before in found.rows]
-        return found.with_(there[0], self._drawn(there[0]), below=above[-1] if above else "")
-
-    def _take(self, found: Found, *, fresh: bool = False) -> None:
-        """Show these instead."""
-        there = self.rows.key in found.rows
-        self._items, self._rows = dict(found.items), dict(found.rows)
-        self._next, self._looked, self._stale = found.next, found.looked, False
-        self._touched.clear()
-        self.rows.fill(self._rows.values(), more=found.whole and bool(self._next))
-        if fresh and not there:
-            self.rows.action_edge(-1)
-        if self._goal in self._rows:
-            self.rows.point(self._goal)
-        self._goal = "" if self._rows else self._goal
-        self._tell()
-
-    async def _renew(self) -> None:
-        """In a list that stands still, those rows that were moved from here."""
-        numbers = sorted(self._touched)
-        for item in await self.desk.read(lambda store: pages.items(store, numbers, self.desk.member)):
-            key = f"n{item.notification.id}"
-            if key in self._rows:
-                self._items[key], self._rows[key] = item, self._drawn(item)._replace(group=self._rows[key].group)
-        if numbers:
-            self.rows.fill(self._rows.values(), more=bool(self._next))
-        self._tell()
-
-    def on_row_list_wanted(self) -> None:
-        """The end of what is loaded is near."""
-        self.host.behind(self._extend, "inbox-page")
-
-    async def _extend(self) -> None:
-        """The next page."""
-        asked, after, query, found = self._asked, self._next, self._query(), Found()
-        async for found in pages.read(self.desk, query, self.arrangement, PAGE, after):
-            self._progress(query, found, self._looked)
-        if not self._current(asked):
-            return
-        if after != self._next:  # the list was read anew meanwhile, and goes on from another row
-            self.rows.more = bool(self._next)
-            return
-        self._next, self._looked = found.next, self._looked + found.looked
-        self._items, self._rows = found.items | self._items, self._rows | {
-            key: row for key, row in found.rows.items() if key not in self._rows
-        }  # fmt: skip
-        self.rows.extend(found.rows.values(), more=bool(self._next))
-        self._tell()
-
-    def action_reload(self) -> None:
-        """Read anew from the top, also a list that stands still."""
-        self._want(self.words)
-
     # --- the filter --------------------------------------------------------------------------------------------------------------
-
-    def _query(self, words: str | None = None) -> Query:
-        desk, line = self.desk, self.words if words is None else words
-        return inboxquery.query(line, member=desk.member, audience=desk.audience, now=desk.now(), order=self.arrangement.order)
 
     def on_filter_bar_asked(self, message: FilterBar.Asked) -> None:
         """Somebody has typed a filter, or has left it off. One with a mistake leaves the list as it is."""
         try:
             self._query(message.words)
         except WRONG as wrong:
-            self.bar.say(f"✗ {_mistake(wrong)}", "bad")
+            self.bar.say(f"✗ {mistake(wrong)}", "bad")
             return
         if message.done:
             self.bar.keep(message.words)
             self.rows.focus()
             self.bar.show(message.words)
         self._want(message.words)
-
-    def _want(self, words: str) -> None:
-        """Read what these words ask for; of several that are asked for meanwhile only the last one is read."""
-        self._asked += 1
-        self.host.run_worker(self.host.attempt(partial(self._filter, words, self._asked)), group="filter")
-
-    async def _filter(self, words: str, asked: int) -> None:
-        async with self._one_search:  # a search cannot be called off: they would pile up behind each other
-            if asked != self._asked:
-                return
-            query = self._query(words)
-            try:
-                async for found in pages.read(self.desk, query, self.arrangement, PAGE):
-                    version = await self.desk.read(lambda store: store.views.version())
-                    if not self._current(asked):
-                        return
-                    self.words, self._version = words, version
-                    self._take(found, fresh=True)
-                    self._progress(query, found)
-            except WRONG as wrong:
-                self.bar.say(f"✗ {_mistake(wrong)}", "bad")
-                return
-        self.bar.say("")
-        self._follow(at_once=True)
-        self.host.behind(self._count, "inbox-count")
-
-    def _progress(self, query: Query, found: Found, before: int = 0) -> None:
-        if query.where:
-            self._sums = f"{len(found.rows):,} found, looked at {before + found.looked:,}"
-            self._sums += "" if found.whole else f" of {found.total:,}..."
-            self._tell()
 
     def action_filter(self) -> None:
         """Type a filter."""
@@ -290,44 +110,7 @@ class InboxRoom(TriageRoom):
             self.bar.show("")
             self._want("")
 
-    # --- the line below ----------------------------------------------------------------------------------------------------------
-
-    async def _count(self) -> None:
-        """How many there are, and how many there would be; that takes longer than to read them."""
-        asked, query, items, whole = self._asked, self._query(), self._items, not self._next
-        usual = inboxquery.usual(self.desk.member, self.desk.audience, self.desk.now())
-        sums = await self.desk.search(lambda store: Sums.of(store, query, usual, items, whole=whole))
-        if not self._current(asked):
-            return
-        if not query.where:
-            self._sums = sums.said(filtered=bool(self.words), member=self.desk.member)
-        self._hidden = sums.hidden
-        self.rows.empty = sums.nothing(filtered=bool(self.words))
-        self.rows.refresh()
-        self._tell()
-
-    def _tell(self) -> None:
-        if not self.is_attached:
-            return
-        marked = f"{len(self.rows.marks):,} marked" if self.rows.marks else ""
-        order = self._query().want.order
-        stale = "⟳ it has changed since: ctrl+r reads anew" if self._stale else ""
-        parts = (stale, ", ".join(part for part in (self._sums, marked) if part), self.arrangement._replace(order=order).said)
-        self.note(" · ".join(part for part in (*parts, self._hidden) if part))
-
-    def on_row_list_marked(self) -> None:
-        """Other rows are marked."""
-        self._tell()
-
     # --- moving in it ------------------------------------------------------------------------------------------------------------
-
-    def on_row_list_moved(self) -> None:
-        """What stands beside follows."""
-        self._own.clear()
-        self._follow()
-
-    def _follow(self, *, at_once: bool = False) -> None:
-        self.beside.follow(int(self.rows.key[1:]) if self.rows.key else None, at_once=at_once)
 
     def action_side(self) -> None:
         """Show the notification beside the list, or do not."""
@@ -392,23 +175,6 @@ class InboxRoom(TriageRoom):
         self.rows.fill(self._rows.values(), more=bool(self._next))
         self._tell()
 
-    def _drawn(self, item: InboxItem) -> Row:
-        return arranging.row(item, self.arrangement._replace(order=self._query().want.order), self.desk.now())
-
-    # --- triage ------------------------------------------------------------------------------------------------------------------
-
-    def picked(self) -> list[Picked]:
-        """Those that are marked, else the one under the cursor."""
-        shown = (self._items[key].notification for key in self.rows.chosen if key in self._items)
-        return [Picked(row.id, row.news, row.title) for row in shown]
-
-    def moving(self, picked: Sequence[Picked]) -> None:
-        """They may leave the list: nobody else's hand has taken them out."""
-        numbers = {each.number for each in picked}
-        self._touched |= numbers
-        self._own |= numbers
-        self.rows.unmark()
-
     # --- from run to run ---------------------------------------------------------------------------------------------------------
 
     def memory(self) -> dict[str, Any]:
@@ -427,7 +193,3 @@ class InboxRoom(TriageRoom):
         order: Order = next((each for each in ORDERS if each == memory.get("order")), "level")
         self.arrangement = Arrangement(order, memory.get("headers") is not False)
         self._beside = memory.get("side") is not False, width if type(width) is int else USUAL
-
-
-def _mistake(wrong: EventctlError) -> str:
-    return ": ".join(said(part, 200) for part in (wrong.where, wrong.what) if part) + (f" · {wrong.hint}" if wrong.hint else "")

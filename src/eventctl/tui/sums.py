@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,17 +22,21 @@ class Sums(NamedTuple):
     unseen: int = 0
     more: bool = False
     rest: Unshown = Unshown(0, 0, 0)
+    cost: float = 0.0
+    """Seconds of a processor that it took to count."""
 
     @classmethod
     def of(cls, store: Store, query: Query, usual: InboxFilter, items: Mapping[str, InboxItem], *, whole: bool) -> Sums:
         """What there is besides the `items` that are loaded; `whole` says that they are all. A search is not done again to count."""
+        began = time.thread_time()
         searched = bool(query.where or query.want.text)
         rest = Unshown(0, 0, 0) if searched and items else Unshown.of(store, query, usual, empty=not items)
         if whole or searched:
-            return cls(len(items), sum(not item.seen for item in items.values()), not whole, rest)
-        fresh = replace(query.want, unseen=True) if query.want.member else query.want
-        total, unseen = (store.views.inbox_count(want, most=COUNTED_MAX) for want in (query.want, fresh))
-        return cls(total, unseen, more=False, rest=rest)
+            fresh = sum(not item.seen for item in items.values())
+            return cls(len(items), fresh, not whole, rest, time.thread_time() - began)
+        narrow = replace(query.want, unseen=True) if query.want.member else query.want
+        total, unseen = (store.views.inbox_count(want, most=COUNTED_MAX) for want in (query.want, narrow))
+        return cls(total, unseen, False, rest, time.thread_time() - began)
 
     def said(self, *, filtered: bool, member: str) -> str:
         """`84 open, 12 unseen`; an agent has seen nothing and missed nothing."""
