@@ -277,6 +277,7 @@ def test_what_is_snoozed_is_out_of_the_list_until_then(busy):
     busy("inbox", "snooze", short, "--for", "2d")
     assert [] == listed(busy, "--text", "backup")
     assert listed(busy, "--text", "backup", "--snoozed")
+    assert "1 snoozed not shown (--snoozed)" in busy("inbox").stderr
     busy.later(3 * DAY)
     assert listed(busy, "--text", "backup")
     busy("inbox", "snooze", short)
