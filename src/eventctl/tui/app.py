@@ -184,7 +184,8 @@ class Dashboard(Host):
         if room is not None:
             await room.reload()
             waits = await self.desk.read(_waits)
-            room.query_one(TopLine).show(room.MODE or self.current_mode, waits, self._told())
+            for line in room.query(TopLine):  # none, when the screen was left meanwhile
+                line.show(room.MODE or self.current_mode, waits, self._told())
 
     @property
     def front(self) -> Room | None:
