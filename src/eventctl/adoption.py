@@ -21,8 +21,9 @@ from eventctl.discoveries import Discovery
 from eventctl.errors import Conflict, Misconfigured, NotFound, Problem, UsageError
 from eventctl.event import Level
 from eventctl.inference import Field, Shape, choices, ordered
+from eventctl.nearest import did_you_mean
 from eventctl.regular import read_regular
-from eventctl.suggest import FILE_MAX, did_you_mean
+from eventctl.suggest import FILE_MAX
 from eventctl.text import json_safe, safe_text
 from eventctl.times import iso
 

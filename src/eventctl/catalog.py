@@ -16,8 +16,9 @@ from eventctl.declaration import SHAPES, Part, TypePart, json_schema, read_part,
 from eventctl.errors import NotFound, Problem
 from eventctl.lint import absent_fields, audience_mistakes, loose_ends
 from eventctl.lives import DEFAULT_AGEING, Ageing, Life, Path, Role, Template, field_path, is_audience
+from eventctl.nearest import did_you_mean
 from eventctl.occurrence import identity_prefix
-from eventctl.suggest import Key, at, did_you_mean, salvage
+from eventctl.suggest import Key, at, salvage
 from eventctl.terminal import Clause
 from eventctl.terminal import parse as parse_terminal
 from eventctl.times import DAY

@@ -21,11 +21,12 @@ from eventctl import times
 from eventctl.errors import Misconfigured, Problem
 from eventctl.lines import lines_of, with_lines
 from eventctl.lives import field_path
+from eventctl.nearest import did_you_mean
 from eventctl.regular import read_regular
 from eventctl.rule import Rule
 from eventctl.rule import mistakes as rule_mistakes
 from eventctl.shapes import STORED, Duration, Patterns, Size, Slug, Slugs, Strings, Written
-from eventctl.suggest import FILE_MAX, at, check, did_you_mean, parse_toml, read_toml
+from eventctl.suggest import FILE_MAX, at, check, parse_toml, read_toml
 
 API = 1
 """The version of the contract between eventctl and cartridges."""

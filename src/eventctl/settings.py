@@ -20,6 +20,7 @@ from eventctl.enrichments import EnrichmentSettings
 from eventctl.errors import Misconfigured, Problem
 from eventctl.event import Level
 from eventctl.lives import DEFAULT_AGEING, DEFAULT_LEASE, Ageing
+from eventctl.nearest import did_you_mean
 from eventctl.obeyed import unobeyed
 from eventctl.principal import CHANNELS
 from eventctl.shapes import (
@@ -34,7 +35,7 @@ from eventctl.shapes import (
     parse_window,
     written_duration,
 )
-from eventctl.suggest import Key, at, did_you_mean, key_text, problems_of, read_toml, salvage
+from eventctl.suggest import Key, at, key_text, problems_of, read_toml, salvage
 
 ENV_PREFIX = "EVENTCTL_"
 
