@@ -22,7 +22,7 @@ LEVEL_GLYPHS = ("·", "•", "◆", "▲")
 LEVEL_SHORT = ("infra", "ops", "workflow", "business")
 LEVEL_TONES = ("muted", "", "accent", "warn")
 
-NEWS, SEEN, MARKED = "●", " ", "✓"
+NEWS, SEEN, MARKED, HERE = "●", " ", "✓", "▸"
 
 TONES = {
     "": "", "muted": "$text-muted", "strong": "bold", "accent": "$text-accent", "good": "$text-success", "warn": "$text-warning",

@@ -20,7 +20,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from eventctl.tui.look import MARKED, TONES, Cell
+from eventctl.tui.look import HERE, MARKED, TONES, Cell
 
 GAP = 1
 """Columns between two cells."""
@@ -64,9 +64,9 @@ class RowList(ScrollView, can_focus=True):
         & > .rows--bad { color: $text-error; text-style: bold; }
         & > .rows--group { color: $text-primary; text-style: bold; background: $surface; }
         & > .rows--head { color: $text-muted; text-style: underline; }
-        & > .rows--cursor { background: $primary 30%; }
-        & > .rows--marked { background: $secondary 25%; }
-        &:focus > .rows--cursor { background: $primary 60%; }
+        & > .rows--cursor { background: $panel; }
+        & > .rows--marked { background: $secondary; }
+        &:focus > .rows--cursor { background: $primary; }
     }
     """
 
@@ -291,7 +291,7 @@ class RowList(ScrollView, can_focus=True):
             ground += self.get_component_rich_style("rows--cursor", partial=True)
         elif marked:
             ground += self.get_component_rich_style("rows--marked", partial=True)
-        return self._drawn(found, width, ground, MARKED if marked else "")
+        return self._drawn(found, width, ground, MARKED if marked else HERE if found.key == self._key else "")
 
     def _drawn(self, row: Row, width: int, ground: Style, mark: str) -> Strip:
         segments = [Segment(set_cell_size(mark, 1), ground + self._tone("accent"))]
