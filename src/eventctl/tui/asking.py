@@ -43,7 +43,7 @@ def install(room: CartridgesRoom) -> None:
 
 def _install(room: CartridgesRoom, given: Mapping[str, Any] | None) -> None:
     if given is not None:
-        room.host.tell(f"{given['source']} is read")
+        room.note(f"{given['source']} is read …")
         room.host.behind(partial(_stage, room, given["source"].strip(), given["place"], downgrade=given["downgrade"]), "stage")
 
 

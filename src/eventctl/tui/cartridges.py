@@ -289,7 +289,7 @@ class CartridgesRoom(Room):
                 f"{entry.id} is no file of this workspace: its examples are not run; b tries it over the log", bad=True
             )
             return
-        self.host.tell(f"the examples of {entry.id} run")
+        self.note(f"the examples of {entry.id} run …")
         self.host.behind(partial(self._test, entry), "test")
 
     async def _test(self, entry: Entry) -> None:

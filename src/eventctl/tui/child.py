@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -21,7 +24,6 @@ GRACE_S = 2.0
 SAID_MAX = 8_000
 """Characters of what it said on stderr that are kept, the last ones."""
 
-CHUNK = 64 * 1024
 OK = (0, 1)
 """How a call ends that has given its answer: `cartridge test` says with a 1 that an example does not hold."""
 
@@ -51,7 +53,10 @@ class Ended(NamedTuple):
 
 
 class Child:
-    """One call with `--json`, for whoever is at the desk. `run` gives what it ended with; giving that up ends all that it started."""
+    """One call with `--json`, for whoever is at the desk. `run` gives what it ended with; giving that up ends all that it started.
+
+    A thread waits for it, and not the loop: so it is waited for to its end also when the dashboard is left.
+    """
 
     def __init__(self, desk: Desk, words: Sequence[str]) -> None:
         who = ("--as", desk.member) if desk.member else ("--agent", desk.who.subject)
@@ -60,53 +65,66 @@ class Child:
         ]  # fmt: skip
         self._env = dict(desk.session.env)
         self._said = ""
-        self.pid = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = threading.Event()
+
+    @property
+    def pid(self) -> int:
         """The process, which leads a group of its own; 0 before it runs."""
+        return self._process.pid if self._process else 0
 
     async def run(self, told: Told) -> Ended:
         """Start it and wait for its end. Raises `EventctlError` when it cannot be started."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self.command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise EventctlError(
-                f"the command line cannot be started: {error.strerror or error}", where=sys.executable
-            ) from error
-        self.pid = process.pid
-        try:
-            printed, _ = await asyncio.gather(_whole(process.stdout), self._listen(process.stderr, told))
-            code = await process.wait()
-        finally:
-            if process.returncode is None:
-                await self._end(process)
-        return Ended(code, _document(printed), self._said)
+        loop = asyncio.get_running_loop()
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Interrupt it, as Ctrl-C does, so that it tidies up; then end what is left of its group."""
-        self._signal(signal.SIGINT)
+        def hear(read: int, of: int) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody looks any more
+                loop.call_soon_threadsafe(told, read, of)
+
+        running = asyncio.ensure_future(asyncio.to_thread(self._run, hear))
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE_S):
-                    await process.wait()
-        finally:
-            self._signal(signal.SIGKILL)
-        await process.wait()
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.wait({running})
+            raise
+
+    def stop(self) -> None:
+        """Interrupt it, as Ctrl-C does, so that it tidies up; `GRACE_S` later end what is left of its group."""
+        self._stopped.set()
+        self._signal(signal.SIGINT)
+        last = threading.Timer(GRACE_S, self._signal, [signal.SIGKILL])
+        last.daemon = True
+        last.start()
+
+    def _run(self, told: Told) -> Ended:
+        with tempfile.TemporaryFile() as printed:
+            try:
+                process = subprocess.Popen(
+                    self.command, env=self._env, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                what = f"the command line cannot be started: {error.strerror or error}"
+                raise EventctlError(what, where=self.command[0]) from error
+            with process:
+                self._process = process
+                if self._stopped.is_set():
+                    self._signal(signal.SIGKILL)  # it was given up before it was there
+                for line in process.stderr or ():
+                    self._hear(line.rstrip(b"\n"), told)
+                code = process.wait()
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(
+                        process.pid, signal.SIGKILL
+                    )  # what it left behind; the number stays taken as long as there is any
+            printed.seek(0)
+            return Ended(code, _document(printed.read()), self._said)
 
     def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    async def _listen(self, stream: asyncio.StreamReader | None, told: Told) -> None:
-        """Hear lines of progress, and keep everything else that is said."""
-        rest = b""
-        while stream is not None and (data := await stream.read(CHUNK)):
-            *lines, rest = (rest + data).split(b"\n")
-            for each in lines:
-                self._hear(each, told)
-            rest = rest[-SAID_MAX:]
-        self._hear(rest, told)
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
 
     def _hear(self, said: bytes, told: Told) -> None:
         progress = _document(said) if said.startswith(b'{"read"') else None
@@ -114,10 +132,6 @@ class Child:
             told(progress["read"], progress["of"])
         elif said:
             self._said = f"{self._said}{said.decode(errors='replace')}\n"[-SAID_MAX:]
-
-
-async def _whole(stream: asyncio.StreamReader | None) -> bytes:
-    return b"" if stream is None else await stream.read()
 
 
 def _document(printed: bytes) -> dict[str, Any] | None:

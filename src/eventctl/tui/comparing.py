@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -23,6 +28,7 @@ from eventctl.tui.rows import GAP, Column, Row, RowList
 if TYPE_CHECKING:
     from textual.worker import Worker
 
+    from eventctl.package import Package
     from eventctl.tui.room import Host
 
 BAR = 30
@@ -52,7 +58,8 @@ COLUMNS = (Column("", 1), Column("event", 9), Column("without it", 0), Column("w
 class Comparing(ModalScreen[dict[str, Any] | None]):
     """Runs a backtest and shows what it came to; answers its report, or None when it was given up or came to nothing.
 
-    `words` are those of `eventctl cartridge backtest`. With `onward` there is a way on from the report, with that name.
+    `words` are those of `eventctl cartridge backtest`; "{}" among them is an archive of `package`. With `onward` there is a way on from
+    the report.
     """
 
     DEFAULT_CSS = """
@@ -75,10 +82,11 @@ class Comparing(ModalScreen[dict[str, Any] | None]):
         Binding("a", "onward", "Go on", tooltip="Go on to the question, with this report beside it."),
     ]
 
-    def __init__(self, title: str, words: Sequence[str], *, onward: str = "") -> None:
+    def __init__(self, title: str, words: Sequence[str], *, package: Package | None = None, onward: str = "") -> None:
         super().__init__()
         self._heading = title
         self._words = tuple(words)
+        self._package = package
         self._onward = onward
         self.report: dict[str, Any] | None = None
         self.child: Child | None = None
@@ -110,14 +118,15 @@ class Comparing(ModalScreen[dict[str, Any] | None]):
     def on_mount(self) -> None:
         """Begin."""
         self._say_progress(0, 0)
-        self._work = self.host.run_worker(
-            self._run(), group="trial"
-        )  # the app's: this screen goes before all of it has ended
+        self._work = self.host.run_worker(self._run(), group="trial")  # the app's: this screen goes before all of it has ended
 
     async def _run(self) -> None:
-        self.child = Child(self.host.desk, ["cartridge", "backtest", *self._words, "--progress"])
         try:
-            ended = await self.child.run(self._say_progress)
+            with tempfile.TemporaryDirectory(prefix="eventctl-trial-") as folder:
+                path = await self.host.desk.think(partial(archived, self._package, Path(folder))) if self._package else ""
+                words = [path if word == "{}" else word for word in self._words]
+                self.child = Child(self.host.desk, ["cartridge", "backtest", *words, "--progress"])
+                ended = await self.child.run(self._say_progress)
             self.report = ended.answer("the backtest")
         except EventctlError as wrong:
             self.host.tell(" · ".join(part for part in (wrong.what, wrong.where, wrong.hint) if part), bad=True)
@@ -172,6 +181,17 @@ class Comparing(ModalScreen[dict[str, Any] | None]):
     def action_onward(self) -> None:
         """Go on with the report."""
         self.dismiss(self.report)
+
+
+def archived(package: Package, folder: Path) -> str:
+    """Write a package as an archive, exactly as it was looked at: what stands where it came from may have changed since."""
+    path = folder / f"{package.id}.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, content in package.files.items():
+            info = tarfile.TarInfo(f"{package.id}/{name}")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return str(path)
 
 
 def totals(report: Mapping[str, Any]) -> Content:

@@ -36,9 +36,9 @@ class Consent(ModalScreen[Answer | None]):
 
     DEFAULT_CSS = """
     Consent { align: center middle; }
-    Consent > #consent { width: 96%; max-width: 110; height: auto; max-height: 96%; background: $surface; border: round $primary; padding: 0 1; }
+    Consent > #consent { width: 96%; max-width: 110; height: 96%; background: $surface; border: round $primary; padding: 0 1; }
     Consent #title { height: auto; text-style: bold; }
-    Consent #card { height: auto; scrollbar-size-vertical: 1; }
+    Consent #card { height: 1fr; scrollbar-size-vertical: 1; }
     Consent #card > Static { height: auto; width: 1fr; }
     Consent #question { height: auto; margin-top: 1; }
     Consent #ways { height: 1; }
@@ -85,14 +85,19 @@ class Consent(ModalScreen[Answer | None]):
     def on_mount(self) -> None:
         """No is chosen first."""
         self.query_one("#no", Button).focus()
-        self.query_one("#card").styles.max_height = max(5, self.app.size.height - 10)
 
     def _question(self) -> Content:
+        prepared = self.prepared
         if self._refused:
             return Content("\n").join([plain("✗ Nobody can agree to this.", "bad"), block(self._refused)])
+        lines, more = [], asks_more(prepared.proposal)
+        if more and prepared.proposal.before is not None:
+            lines.append(plain(f"⚠ It asks for more than {prepared.proposal.before.version}: {', '.join(more)}", "warn"))
+        if prepared.words:
+            lines.append(block(f"⚠ {prepared.words}", "warn"))
         if self._ways.barred:
-            return Content("\n").join([plain(f"✗ {self._ways.barred}", "bad"), plain(self.prepared.question, "strong")])
-        return plain(self.prepared.question, "strong")
+            lines.append(plain(f"✗ {self._ways.barred}", "bad"))
+        return Content("\n").join([*lines, plain(prepared.question, "strong")])
 
     def _able(self, answer: str) -> bool:
         ways = self._ways
@@ -142,10 +147,3 @@ def _card(prepared: Prepared) -> Iterator[Content]:
         yield line(Cell(name.ljust(widest), "muted"), Cell(said(value)))
     for reason in proposal.verdict.reasons if proposal.verdict else ():
         yield line(SEVERITIES[reason.severity], Cell(said(reason.sentence)))
-    more = asks_more(proposal)
-    if more and proposal.before is not None:
-        yield Content("")
-        yield plain(f"⚠ It asks for more than {proposal.before.version}: {', '.join(more)}", "warn")
-    if prepared.words:
-        yield Content("")
-        yield block(f"⚠ {prepared.words}", "warn")

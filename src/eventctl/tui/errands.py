@@ -5,13 +5,8 @@ Everything is prepared and settled by the functions of the command line. A trial
 
 from __future__ import annotations
 
-import io
-import tarfile
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -40,8 +35,8 @@ GROUP = "errand"
 class Errand(NamedTuple):
     """Something that somebody wants done in a place. `prepare` looks at it over the workspace as it stands.
 
-    `trial` are the words of `eventctl cartridge backtest` for it, () where nothing is tried; `package` what they find in an archive
-    that is put in the place of "{}".
+    `trial` are the words of `eventctl cartridge backtest` for it, () where nothing is tried; `package` is
+    what they find in an archive that stands for "{}".
     """
 
     do: Do
@@ -119,29 +114,11 @@ def _trial(host: Host, errand: Errand, given: Mapping[str, Any] | None) -> None:
     if given is None:
         begin(host, errand)
         return
-    files = ExitStack()
-    path = ""
-    if errand.package is not None:
-        path = str(archived(errand.package, Path(files.enter_context(tempfile.TemporaryDirectory(prefix="eventctl-trial-")))))
-    words = [path if word == "{}" else word for word in errand.trial]
-
-    def ended(report: dict[str, Any] | None) -> None:
-        files.close()
-        begin(host, errand, report)
-
-    title = f"Trial over the log since {given['since']}"
-    host.push_screen(Comparing(title, [*words, "--since", given["since"]], onward="the question"), ended)
-
-
-def archived(package: Package, folder: Path) -> Path:
-    """A package as an archive, exactly as it was looked at: what stands where it came from may have changed since."""
-    path = folder / f"{package.id}.tar"
-    with tarfile.open(path, "w") as tar:
-        for name, content in package.files.items():
-            info = tarfile.TarInfo(f"{package.id}/{name}")
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return path
+    screen = Comparing(
+        f"Trial over the log since {given['since']}", [*errand.trial, "--since", given["since"].strip()], package=errand.package,
+        onward="the question",
+    )  # fmt: skip
+    host.push_screen(screen, partial(begin, host, errand))
 
 
 def wrong_since(value: Any) -> str:
