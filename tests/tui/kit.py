@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from eventctl.cli.session import Session
 from eventctl.tui.app import Dashboard
@@ -40,7 +42,9 @@ async def settled(pilot: Pilot[int]) -> None:
     async with asyncio.timeout(WAIT_S):
         for _ in range(2):  # what a work ends with may begin another
             await pilot.pause()
-            await pilot.app.workers.wait_for_complete([worker for worker in pilot.app.workers if worker.group != "forever"])
+            for worker in [worker for worker in pilot.app.workers if worker.group != "forever"]:
+                with suppress(WorkerCancelled):  # another reading took its place
+                    await worker.wait()
         await pilot.pause()
 
 

@@ -104,6 +104,8 @@ class TopLine(Horizontal):
         self._lay()
 
     def _lay(self) -> None:
+        if len(self.children) <= len(ROOMS):  # being put up or taken down: what is told is kept, and shown when it stands
+            return
         width, ways = self.size.width or self.app.size.width, self._told.ways()
         fits = [(0, ways[0]), (0, ways[1]), (1, ways[1]), (1, ways[2]), (2, ways[2])]
         for length, told in fits:
