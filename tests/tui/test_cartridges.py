@@ -286,6 +286,16 @@ def test_files_are_read_anew_when_one_has_changed_and_not_before(full):
     play(full, script)
 
 
+def test_another_room_can_point_at_one_before_anybody_was_here(full):
+    async def script(pilot, app):
+        asked = CartridgesRoom()
+        asked.recall({"filter": "zebra"})
+        asked.jump("personal/bob/cartridges/mine.toml")
+        assert {"filter": "", "cursor": "personal/bob/cartridges/mine.toml"} == asked.memory()
+
+    play(full, script)
+
+
 # --- looking into one ------------------------------------------------------------------------------------------------------------
 
 

@@ -124,7 +124,8 @@ class CartridgesRoom(Room):
 
     def memory(self) -> dict[str, Any]:
         """The filter, and where the cursor stands."""
-        return {"filter": self.words, "cursor": self.rows.key if self.is_mounted else self._wanted}
+        lists = self.query(RowList)
+        return {"filter": self.words, "cursor": (lists.first().key if lists else "") or self._wanted}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """The same again."""
@@ -238,10 +239,10 @@ class CartridgesRoom(Room):
 
     def _sieve(self, words: str) -> None:
         self.words = words
-        sieve = self.query_one(Sieve)
-        with self.prevent(Input.Changed):
-            sieve.value = words
-        sieve.set_class(bool(words), "-open")
+        for sieve in self.query(Sieve):  # there is none yet where nobody has been here
+            with self.prevent(Input.Changed):
+                sieve.value = words
+            sieve.set_class(bool(words), "-open")
 
     # --- the card ----------------------------------------------------------------------------------------------------------------
 
