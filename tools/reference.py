@@ -1,4 +1,6 @@
-"""Writes the pages that the code itself knows best: `docs/cli.md` and `docs/settings.md`. `python -m tools.reference`.
+"""Writes the pages that the code itself knows best: `docs/cli.md`, `docs/settings.md` and the keys in `docs/dashboard.md`.
+
+`python -m tools.reference` writes them.
 
 `tests/test_docs.py` makes them again and compares.
 """
@@ -20,7 +22,7 @@ from eventctl import declaration, discovery, manifest, rule, settings
 from eventctl.cli import COMMANDS, EXIT_CODES, SECTIONS, cli
 from eventctl.obeyed import NOT_OBEYED
 from eventctl.times import DAY
-from tools import keys
+from tools import dashboardkeys, keys
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 INTRODUCTION = (
@@ -250,7 +252,12 @@ def table(rows: Iterable[tuple[str, str, str, str]]) -> str:
     return "\n".join(["| key | kind | default | |", "|---|---|---|---|", *lines])
 
 
-PAGES = {"cli.md": command_page, "settings.md": settings_page}
+def dashboard_page() -> str:
+    """`docs/dashboard.md` as it is written, with its tables of keys made anew."""
+    return dashboardkeys.with_keys((DOCS / "dashboard.md").read_text("utf-8"))
+
+
+PAGES = {"cli.md": command_page, "settings.md": settings_page, "dashboard.md": dashboard_page}
 
 
 def main() -> None:
