@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from textual.app import App
 
 from eventctl.tui.app import Dashboard
-from eventctl.tui.cartridges import CartridgesRoom
-from eventctl.tui.decisions import DecisionsRoom
-from eventctl.tui.detail import DetailRoom
-from eventctl.tui.health import HealthRoom
-from eventctl.tui.held import HeldRoom
-from eventctl.tui.inbox import InboxRoom
+from eventctl.tui.cartridges.screen import CartridgesRoom
+from eventctl.tui.decisions.screen import DecisionsRoom
+from eventctl.tui.detail.screen import DetailRoom
+from eventctl.tui.health.screen import HealthRoom
+from eventctl.tui.held.screen import HeldRoom
+from eventctl.tui.inbox.screen import InboxRoom
 from eventctl.tui.keys import Key, of_class
-from eventctl.tui.live import LiveRoom
+from eventctl.tui.live.screen import LiveRoom
 from eventctl.tui.rows import RowList
 
 BEGIN, END = "<!-- keys: made by `python -m tools.reference`; edits are lost -->", "<!-- end of keys -->"

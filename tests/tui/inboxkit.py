@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from eventctl.times import HOUR, MINUTE, iso
 from eventctl.tui.app import Dashboard
-from eventctl.tui.inbox import InboxRoom
+from eventctl.tui.inbox.screen import InboxRoom
 from eventctl.tui.rows import RowList
 from tests.cli.conftest import Face
 from tests.tui.kit import press, settled, typed

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from eventctl.cli.backtest import TITLES
-from eventctl.tui.cartridgelist import Entry, fits
-from eventctl.tui.cartridges import CartridgesRoom
-from eventctl.tui.comparing import Comparing, drawn
-from eventctl.tui.consentview import Consent
+from eventctl.tui.cartridges.comparing import Comparing, drawn
+from eventctl.tui.cartridges.consentview import Consent
+from eventctl.tui.cartridges.lines import Entry, fits
+from eventctl.tui.cartridges.screen import CartridgesRoom
+from eventctl.tui.cartridges.sheet import Sheet
 from eventctl.tui.dialogs import Form
-from eventctl.tui.sheet import Sheet
 from tests.cli.conftest import CLEAN, Face
 from tests.lifekit import archive, code, folder, rule, tree
 from tests.tui.kit import NARROW, USUAL, WAIT_S, WIDE, play, press, settled, shown, typed

@@ -12,7 +12,7 @@ import pytest
 
 from eventctl.cli.session import Session
 from eventctl.errors import EventctlError
-from eventctl.tui.child import Child, Ended
+from eventctl.tui.cartridges.child import Child, Ended
 from eventctl.tui.desk import Desk
 
 WAIT_S = 20.0

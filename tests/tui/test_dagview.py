@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
 from eventctl.graph import Graph, Node, build
-from eventctl.tui.boxes import BOX_WIDTH, CELLS_MAX, Plot, plot
-from eventctl.tui.dagview import DagView, Inside
+from eventctl.tui.live.boxes import BOX_WIDTH, CELLS_MAX, Plot, plot
+from eventctl.tui.live.dagview import DagView, Inside
 from eventctl.tui.look import Cell
 
 ARMS = {

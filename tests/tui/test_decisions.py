@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from eventctl.times import HOUR, MINUTE, SECOND
-from eventctl.tui.decisions import DecisionsRoom
+from eventctl.tui.decisions.screen import DecisionsRoom
 from eventctl.tui.dialogs import Form
 from tests.cli.test_decisions import MEMBERS, RULE, TYPES
 from tests.tui.kit import NARROW, WIDE, play, press, settled, shown, typed

@@ -12,15 +12,15 @@ from eventctl import client
 from eventctl.rows import OutboxRow
 from eventctl.store import Operations
 from eventctl.times import MINUTE
-from eventctl.tui.affordances import Affordances, OfferButton
-from eventctl.tui.detail import Detail, DetailRoom
+from eventctl.tui.detail.affordances import Affordances, OfferButton
+from eventctl.tui.detail.history import History, Owed
+from eventctl.tui.detail.payloadtree import PAGE, PayloadTree
+from eventctl.tui.detail.recordview import RecordView
+from eventctl.tui.detail.screen import Detail, DetailRoom
+from eventctl.tui.detail.sections import Section
+from eventctl.tui.detail.whyview import WhyView
 from eventctl.tui.dialogs import Form
-from eventctl.tui.history import History, Owed
-from eventctl.tui.payloadtree import PAGE, PayloadTree
-from eventctl.tui.recordview import RecordView
 from eventctl.tui.rows import RowList
-from eventctl.tui.sections import Section
-from eventctl.tui.whyview import WhyView
 from eventctl.workspace import at
 from tests.cli.conftest import Face
 from tests.cli.test_act import kiosk

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from eventctl import inboxquery
-from eventctl.tui.filterbar import FilterBar, Line, Words
+from eventctl.tui.inbox.filterbar import FilterBar, Line, Words
 from tests.tui.inboxkit import emit, event, filtered, furnish, keys, room, rows, titles
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, shown, typed
 

@@ -8,10 +8,10 @@ from eventctl.cli.session import Session
 from eventctl.memory_store import MemoryStore
 from eventctl.store import OutboxRow, Record
 from eventctl.times import DAY, HOUR, MINUTE
-from eventctl.tui import heard
-from eventctl.tui.health import HealthRoom
+from eventctl.tui.health import heard
+from eventctl.tui.health.screen import HealthRoom
+from eventctl.tui.health.vitals import effects, moving, written
 from eventctl.tui.rows import RowList
-from eventctl.tui.vitals import effects, moving, written
 from eventctl.workspace import Paths
 from tests.cli.conftest import NOON
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, shown

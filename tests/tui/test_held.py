@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from eventctl.tui import bulk, heldlists
-from eventctl.tui.held import HeldRoom
-from eventctl.tui.recordview import RecordView
+from eventctl.tui.detail.recordview import RecordView
+from eventctl.tui.held import bulk
+from eventctl.tui.held import lists as heldlists
+from eventctl.tui.held.screen import HeldRoom
 from tests.cli.test_quarantine import held
 from tests.tui.kit import NARROW, USUAL, WAIT_S, WIDE, play, press, settled, shown, typed
 

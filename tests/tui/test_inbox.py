@@ -8,11 +8,11 @@ import pytest
 from textual.events import Key
 
 from eventctl.times import DAY
-from eventctl.tui.beside import Beside
-from eventctl.tui.detail import DetailRoom
+from eventctl.tui.detail.screen import DetailRoom
 from eventctl.tui.dialogs import Form
-from eventctl.tui.inbox import InboxRoom
-from eventctl.tui.listing import KEPT_MAX
+from eventctl.tui.inbox.beside import Beside
+from eventctl.tui.inbox.listing import KEPT_MAX
+from eventctl.tui.inbox.screen import InboxRoom
 from tests.tui.inboxkit import emit, event, furnish, keys, listed, room, rows, told, twin
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, shown, typed
 

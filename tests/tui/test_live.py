@@ -9,15 +9,15 @@ import pytest
 
 from eventctl.times import HOUR, MINUTE, SECOND
 from eventctl.totals import BOXES, Totals
-from eventctl.tui import fleet, stream
-from eventctl.tui.dagview import DagView
-from eventctl.tui.fleet import Seat
-from eventctl.tui.live import LiveRoom
+from eventctl.tui.detail.recordview import RecordView
+from eventctl.tui.live import fleet, stream
+from eventctl.tui.live.dagview import DagView
+from eventctl.tui.live.fleet import Seat
+from eventctl.tui.live.rates import ZOOMS, Rates, Speed, ends, speed
+from eventctl.tui.live.screen import LiveRoom
+from eventctl.tui.live.streampane import StreamPane, StreamRows
 from eventctl.tui.look import Cell
-from eventctl.tui.rates import ZOOMS, Rates, Speed, ends, speed
-from eventctl.tui.recordview import RecordView
 from eventctl.tui.rows import RowList
-from eventctl.tui.streampane import StreamPane, StreamRows
 from tests.cli.conftest import NOON
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, shown, typed
 

@@ -7,7 +7,7 @@ import asyncio
 from rich.style import Style
 from textual.app import App, ComposeResult
 
-from eventctl.tui.payloadtree import PAGE, UNFOLDED, PayloadTree
+from eventctl.tui.detail.payloadtree import PAGE, UNFOLDED, PayloadTree
 
 HOSTILE = ["[red]x[/red]", "[@click=app.quit]x[/]", "[/]", "\x1b[31m", "a\nb", "\u202eabc", "[", "\\[", "{x}", "$text", "\x00"]
 

@@ -12,7 +12,7 @@ import pytest
 from eventctl.tui import look
 from tests.cli.conftest import UPDATE
 from tests.tui import shot
-from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, typed
+from tests.tui.kit import NARROW, USUAL, WIDE, play, press, typed
 from tests.tui.screenlist import SCREENS
 
 PICTURES = Path(__file__).parent / "screens"

@@ -10,7 +10,7 @@ from eventctl.memory_store import MemoryStore
 from eventctl.principal import Principal
 from eventctl.store import Keys
 from eventctl.times import DAY, HOUR, MINUTE
-from eventctl.tui import triage
+from eventctl.tui.triage import moves as triage
 from tests.system.kit import ADA, World, sqlite
 
 BUILDER = Principal.parse("cli:builder", "agent")

@@ -8,11 +8,11 @@ from textual.widgets import OptionList, Static
 
 from eventctl.cli.render import local
 from eventctl.cli.why import ask, explain
-from eventctl.tui.detail import DetailRoom
-from eventctl.tui.inbox import InboxRoom
-from eventctl.tui.recordview import RecordView
-from eventctl.tui.sections import Heading, Section
-from eventctl.tui.whyview import WhyView
+from eventctl.tui.detail.recordview import RecordView
+from eventctl.tui.detail.screen import DetailRoom
+from eventctl.tui.detail.sections import Heading, Section
+from eventctl.tui.detail.whyview import WhyView
+from eventctl.tui.inbox.screen import InboxRoom
 from tests.cli.test_act import kiosk
 from tests.cli.test_why_rules import shop, sold
 from tests.tui.kit import NARROW, WIDE, play, press, settled, shown

@@ -48,12 +48,12 @@ AGAIN_S = 3.0
 """Within this time a second ctrl+c means it."""
 
 SCREENS = {
-    "inbox": "eventctl.tui.inbox:InboxRoom",
-    "decisions": "eventctl.tui.decisions:DecisionsRoom",
-    "live": "eventctl.tui.live:LiveRoom",
-    "cartridges": "eventctl.tui.cartridges:CartridgesRoom",
-    "held": "eventctl.tui.held:HeldRoom",
-    "health": "eventctl.tui.health:HealthRoom",
+    "inbox": "eventctl.tui.inbox.screen:InboxRoom",
+    "decisions": "eventctl.tui.decisions.screen:DecisionsRoom",
+    "live": "eventctl.tui.live.screen:LiveRoom",
+    "cartridges": "eventctl.tui.cartridges.screen:CartridgesRoom",
+    "held": "eventctl.tui.held.screen:HeldRoom",
+    "health": "eventctl.tui.health.screen:HealthRoom",
 }
 """Name -> the class of a screen. The first paint waits for one of them (0.1 s of reading in) and not for all (1.3 s)."""
 
@@ -276,8 +276,8 @@ class Dashboard(Host):
         self.behind(partial(self._jump, letter, number), "jump")
 
     async def _jump(self, letter: str, number: int) -> None:
-        from eventctl.tui.detail import DetailRoom
-        from eventctl.tui.recordview import RecordView
+        from eventctl.tui.detail.recordview import RecordView
+        from eventctl.tui.detail.screen import DetailRoom
 
         if letter == "d":
             await self.switch_mode("decisions")

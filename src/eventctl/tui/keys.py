@@ -58,8 +58,8 @@ def sections(room: Screen[object], shown: Callable[[Binding], str]) -> list[Sect
 def ours() -> list[type]:
     """Every screen and widget of the dashboard that hears keys of its own."""
     found: dict[type, None] = {}
-    for module in sorted(pkgutil.iter_modules(tui.__path__)):
-        for _, kind in inspect.getmembers(import_module(f"{HOUSE}.{module.name}"), inspect.isclass):
+    for name in sorted(module.name for module in pkgutil.walk_packages(tui.__path__, f"{HOUSE}.")):
+        for _, kind in inspect.getmembers(import_module(name), inspect.isclass):
             if kind.__module__.startswith(HOUSE) and issubclass(kind, DOMNode) and "BINDINGS" in vars(kind):
                 found[kind] = None
     return list(found)

@@ -1,0 +1,1 @@
+"""What is installed where, and what can be done with it."""

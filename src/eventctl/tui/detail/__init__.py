@@ -1,0 +1,1 @@
+"""One notification, one record, one reason: everything there is to know about it."""

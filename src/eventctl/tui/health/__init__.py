@@ -1,0 +1,1 @@
+"""How the workspace is: what is wrong and what to do, and who has been silent."""

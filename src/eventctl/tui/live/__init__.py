@@ -1,0 +1,1 @@
+"""What happens now: the stream, how fast it comes, how pipelines and cartridges do, and their order drawn."""
