@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from eventctl import client, strikes
 from eventctl.breadcrumb import Crumb
@@ -29,6 +32,9 @@ TREE = {
     "customer": {"name": "Grace", "address": {"city": "Arlington", "lines": ["1 Main St", ""]}, "vip": True, "discount": None},
     "total": 129.5,
 }
+RUN_NS, PROGRAM_S = 120_000, 0.004
+"""How long each run of a cartridge takes here, and each program."""
+
 SHAPE = {"cause": "str", "refunded": "bool", "parcels": "int?", "notes": "list?"}
 
 
@@ -41,7 +47,16 @@ def copied(made: Path, tmp: Path, env: dict[str, str]) -> Face:
 
 def make(root: Path, env: dict[str, str]) -> Face:
     """Make it. Given back at noon, with nothing owed."""
-    face = Face(root, env, now=NOON - 3 * DAY)
+    ticks = count(0, RUN_NS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eventctl.starter.SHIPPED", ())
+        patch.setattr("eventctl.trampoline.perf_counter_ns", ticks.__next__)
+        patch.setattr("eventctl.programs.round", lambda seconds, digits: PROGRAM_S, raising=False)
+        return _made(Face(root, env, now=NOON - 3 * DAY))
+
+
+def _made(face: Face) -> Face:
+    root = face.root
     face("init", "--yes", "--name", "busy")
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,7 @@ def busy_made(tmp_path_factory):
     root = tmp_path_factory.mktemp("made") / "busy"
     home = root.parent / "home"
     home.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("eventctl.starter.SHIPPED", ())
-        made.make(root, {**CLEAN, "HOME": str(home), "TZ": "UTC", "EVENTCTL_MEMBER": "ada"})
+    made.make(root, {**CLEAN, "HOME": str(home), "TZ": "UTC", "EVENTCTL_MEMBER": "ada"})
     return root
 
 
