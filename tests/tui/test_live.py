@@ -7,10 +7,14 @@ import re
 
 import pytest
 
+from eventctl.cli.status import held
+from eventctl.cli.unfinished import Unfinished
+from eventctl.dag.open_events import WAITING_MAX
+from eventctl.store import CursorRow
 from eventctl.times import HOUR, MINUTE, SECOND
 from eventctl.totals import BOXES, Totals
 from eventctl.tui.detail.recordview import RecordView
-from eventctl.tui.live import fleet, stream
+from eventctl.tui.live import fleet, gauges, stream
 from eventctl.tui.live.dagview import DagView
 from eventctl.tui.live.fleet import Seat
 from eventctl.tui.live.rates import ZOOMS, Rates, Speed, ends, speed
@@ -67,8 +71,8 @@ def test_the_stream_goes_along_with_the_newest_at_the_bottom(face):
         emit(face, 3, start=100)
         await beat(pilot, app)
         assert "e103" == stream_rows(app).key
-        last = [line for line in shown(app).splitlines() if re.match(r" e\d+ ", line)][-1]
-        assert last.split()[0] == "e103"
+        last = [line for line in shown(app).splitlines() if re.match(r".e\d+ ", line)][-1]
+        assert last[1:].split()[0] == "e103"
 
     live(face, script)
 
@@ -414,6 +418,17 @@ def test_throughput_is_what_the_positions_went_on_by(face):
     live(face, script)
 
 
+def test_what_holds_a_pipeline_up_is_said_in_the_words_of_status():
+    cursor = CursorRow("domain:ops", 40, 1, applied=30, waiting=WAITING_MAX)
+    left = [Unfinished("domain:ops", {"waiting": 2, "behind": 1, "retry": 0, "struck": 0}, 7, NOON - HOUR, None)]
+    (stopped,) = gauges.rows([(cursor, 5)], left, Speed(), NOON)
+    (going,) = gauges.rows([(cursor._replace(waiting=3), 5)], left, Speed(), NOON)
+    assert f"! {held(cursor, 5)}" == stopped.cells[-1].text
+    assert "takes nothing new" in stopped.cells[-1].text
+    assert left[0].words(NOON) == going.cells[-1].text
+    assert ["domain:ops", held(cursor, 5), left[0].words(NOON)] == gauges.more("domain:ops", [(cursor, 5)], left, NOON)
+
+
 def test_the_table_of_cartridges_is_that_of_cartridge_list(busy):
     items = listed(busy, "cartridge", "list")
 
@@ -535,6 +550,7 @@ def test_a_box_goes_to_its_cartridge(busy):
         await settled(pilot)
         await press(pilot, "enter")
         assert "cartridges" == app.current_mode
+        assert app.screen.query_one(RowList).key.endswith("/measure.py")
 
     live(busy, script)
 
@@ -641,3 +657,13 @@ def test_text_of_strangers_only_stands_there(face):
         assert "'[red]' is none of" in shown(app)
 
     live(face, script, size=WIDE)
+
+
+def test_who_leaves_while_it_is_read_is_left_alone(busy):
+    async def script(pilot, app):
+        await pilot.press("3")
+        app.reread()
+        app.exit()
+        await pilot.pause()
+
+    play(busy, script)

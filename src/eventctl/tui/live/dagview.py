@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -112,7 +112,7 @@ class DagView(ScrollView, can_focus=True):
         if self.drawn and self._plot is not None:
             width, height = self._plot.width, len(self._plot.rows) + len(self._below)
         else:
-            width, height = max(map(len, self._text), default=0), len(self._text)
+            width, height = max(map(cell_len, self._text), default=0), len(self._text)
         if self.virtual_size != Size(width, height):
             self.virtual_size = Size(width, height)
 
