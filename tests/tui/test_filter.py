@@ -221,3 +221,14 @@ def test_a_filter_holds_while_events_come(desk):
         assert ["n5", "n7"] == sorted(keys(app))
 
     play(desk, script)
+
+
+def test_a_verb_right_after_enter_moves_nothing_of_the_list_before(desk):
+    async def hurried(pilot, app):
+        before = await app.desk.read(lambda store: store.tail("log"))
+        for key in ("slash", "d", "e", "enter", "e"):
+            app.simulate_key(key)
+        await settled(pilot)
+        return await app.desk.read(lambda store: store.tail("log")) - before
+
+    assert 0 == play(desk, hurried)

@@ -76,12 +76,18 @@ class Line(Input):
         self.action_end()
         self.action_cursor_right()
 
+    async def action_submit(self) -> None:
+        """Enter: the next key is no letter any more, however soon it comes."""
+        self.screen.set_focus(None)
+        await super().action_submit()
+
     def action_recent(self, by: int) -> None:
         """Go through what was asked before."""
         self.post_message(self.Recent(by))
 
     def action_leave(self) -> None:
         """Leave the filter off."""
+        self.screen.set_focus(None)
         self.post_message(self.Left())
 
 
@@ -131,7 +137,7 @@ class FilterBar(Horizontal):
     def open(self) -> None:
         """Let somebody type."""
         self.add_class("-open")
-        self.line.focus()
+        self.screen.set_focus(self.line)  # at once: the next key is a letter
         self.line.action_end()
 
     def show(self, words: str) -> None:

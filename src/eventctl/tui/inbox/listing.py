@@ -45,7 +45,7 @@ class Listing(TriageRoom):
         self._rows: dict[str, Row] = {}
         self._next = ""
         self._looked = 0
-        self._asked = 0
+        self._asked = self._answered = 0
         self._version, self._stale = -1, False
         self._touched: set[int] = set()
         self._own: set[int] = set()
@@ -81,8 +81,6 @@ class Listing(TriageRoom):
     async def reload(self) -> None:
         """As many rows as are loaded. A list that goes far down, or that a condition had to look for, stands still."""
         version = await self.desk.read(lambda store: store.views.version())
-        if not self._here:
-            return
         if self._reading.wait and not self._touched:
             self._again()
             return
@@ -100,9 +98,8 @@ class Listing(TriageRoom):
                 self.bar.open()
                 self.bar.say(f"✗ {mistake(wrong)}", "bad")
                 return
-        if self._here:
-            self._follow(at_once=True)
-        if self._here and not self._counting.wait:
+        self._follow(at_once=True)
+        if not self._counting.wait:
             self.host.behind(self._count, "inbox-count")
 
     def _again(self) -> None:
@@ -122,18 +119,9 @@ class Listing(TriageRoom):
         async for found in pages.read(self.desk, query, self.arrangement, limit):
             self._progress(query, found)
         self._reading.spent(found.cost)
-        held = await self._held(found) if self._here else found
-        if self._current(asked):
+        held = await self._held(found)
+        if asked == self._asked:
             self._take(held)
-
-    @property
-    def _here(self) -> bool:
-        """Whether there is still a screen to show something on: what was being read when somebody quits comes back after it is gone."""
-        return self.is_attached and self.app.is_running
-
-    def _current(self, asked: int) -> bool:
-        """Whether this is still to be shown: nothing else was asked for since, and somebody looks."""
-        return asked == self._asked and self._here
 
     async def _held(self, found: Found) -> Found:
         """With the row under the cursor, if somebody else's move has taken it out: a key that is being pressed must not meet another."""
@@ -141,7 +129,7 @@ class Listing(TriageRoom):
         if key not in self._items or key in found.rows or int(key[1:]) in self._own:
             return found
         there = await self.desk.read(lambda store: pages.items(store, [int(key[1:])], self.desk.member))
-        if not (there and self._here) or key != self.rows.key:
+        if not there or key != self.rows.key:
             return found
         above = [before for before in list(self._rows)[: list(self._rows).index(key)] if before in found.rows]
         return found.with_(there[0], self._drawn(there[0]), below=above[-1] if above else "")
@@ -167,7 +155,7 @@ class Listing(TriageRoom):
             key = f"n{item.notification.id}"
             if key in self._rows:
                 self._items[key], self._rows[key] = item, self._drawn(item)._replace(group=self._rows[key].group)
-        if numbers and self._here:
+        if numbers:
             self.rows.fill(self._rows.values(), more=bool(self._next))
         self._tell()
 
@@ -180,7 +168,7 @@ class Listing(TriageRoom):
         asked, after, query, found = self._asked, self._next, self._query(), Found()
         async for found in pages.read(self.desk, query, self.arrangement, PAGE, after):
             self._progress(query, found, self._looked)
-        if not self._current(asked):
+        if asked != self._asked:
             return
         if after != self._next:  # the list was read anew meanwhile, and goes on from another row
             self.rows.more = bool(self._next)
@@ -198,6 +186,10 @@ class Listing(TriageRoom):
         """Read anew from the top, also a list that stands still."""
         self._want(self.words)
 
+    def answered(self, words: str) -> bool:
+        """Whether this is what the list shows, and nothing else is on its way."""
+        return words == self.words and self._answered == self._asked
+
     def _want(self, words: str) -> None:
         """Read what these words ask for; of several that are asked for meanwhile only the last one is read."""
         self._asked += 1
@@ -211,13 +203,15 @@ class Listing(TriageRoom):
             try:
                 async for found in pages.read(self.desk, query, self.arrangement, PAGE):
                     version = await self.desk.read(lambda store: store.views.version())
-                    if not self._current(asked):
+                    if asked != self._asked:
                         return
                     self.words, self._version = words, version
                     self._take(found, fresh=True)
+                    self._answered = asked
                     self._progress(query, found)
             except WRONG as wrong:
                 self.bar.say(f"✗ {mistake(wrong)}", "bad")
+                self._answered = asked
                 return
         self.bar.say("")
         self._follow(at_once=True)
@@ -237,7 +231,7 @@ class Listing(TriageRoom):
         usual = inboxquery.usual(self.desk.member, self.desk.audience, self.desk.now())
         sums = await self.desk.search(lambda store: Sums.of(store, query, usual, items, whole=whole))
         self._counting.spent(sums.cost)
-        if not self._current(asked):
+        if asked != self._asked:
             return
         if not query.where:
             self._sums = sums.said(filtered=bool(self.words), member=self.desk.member)
@@ -247,8 +241,6 @@ class Listing(TriageRoom):
         self._tell()
 
     def _tell(self) -> None:
-        if not self._here:
-            return
         marked = f"{len(self.rows.marks):,} marked" if self.rows.marks else ""
         order = self._query().want.order
         stale = "⟳ it has changed since: ctrl+r reads anew" if self._stale else ""
@@ -262,7 +254,10 @@ class Listing(TriageRoom):
     # --- triage ------------------------------------------------------------------------------------------------------------------
 
     def picked(self) -> list[Picked]:
-        """Those that are marked, else the one under the cursor."""
+        """Those that are marked, else the one under the cursor; nothing while another list is on its way, which a key may be meant for."""
+        if self._answered != self._asked:
+            self.note("one moment: the list is being read", "warn")
+            return []
         shown = (self._items[key].notification for key in self.rows.chosen if key in self._items)
         return [Picked(row.id, row.news, row.title) for row in shown]
 

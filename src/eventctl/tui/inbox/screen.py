@@ -84,7 +84,8 @@ class InboxRoom(Listing):
             self.bar.keep(message.words)
             self.rows.focus()
             self.bar.show(message.words)
-        self._want(message.words)
+        if not self.answered(message.words):
+            self._want(message.words)
 
     def action_filter(self) -> None:
         """Type a filter."""
