@@ -18,6 +18,9 @@ from eventctl.tui.look import plain, said
 from eventctl.tui.topline import TopLine
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+    from textual.worker import Worker
+
     from eventctl.store import Store
     from eventctl.tui.desk import Desk
 
@@ -62,14 +65,22 @@ class Host(App[int]):
         except EventctlError as wrong:
             self.tell(" · ".join(part for part in (wrong.what, wrong.where, wrong.hint) if part), bad=True)
 
-    def begin(self, work: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = False) -> None:
-        """Attempt it beside everything else. It is called when its turn comes: what is given up before that leaves nothing behind."""
-        attempt: Callable[[], Any] = partial(self.attempt, work)
-        self.run_worker(attempt, group=group, exclusive=exclusive)
+    def begin(
+        self, work: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = False, part: Widget | None = None
+    ) -> Worker[None] | None:
+        """Attempt it beside everything else. It is called when its turn comes: what is given up before that leaves nothing behind.
 
-    def behind(self, work: Callable[[], Awaitable[None]], group: str) -> None:
+        Work ends where it waits when the dashboard is left, or the `part` of a screen that it is for: what comes after an `await`
+        finds its widgets there, and need not ask. None when nothing is begun, because the dashboard is being taken down.
+        """
+        if not self.is_running:
+            return None
+        attempt: Callable[[], Any] = partial(self.attempt, work)
+        return (part or self).run_worker(attempt, group=group, exclusive=exclusive)
+
+    def behind(self, work: Callable[[], Awaitable[None]], group: str, *, part: Widget | None = None) -> None:
         """Do it while keys are heard and the screen is painted. What is under way in the same group is given up for it."""
-        self.begin(work, group, exclusive=True)
+        self.begin(work, group, exclusive=True, part=part)
 
     def make(self, move: Callable[[Store], Deed]) -> None:
         """Make a move, say what came of it, and keep what takes it back. Moves are made in the order of asking, and none is given up."""

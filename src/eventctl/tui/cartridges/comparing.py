@@ -118,7 +118,7 @@ class Comparing(ModalScreen[dict[str, Any] | None]):
     def on_mount(self) -> None:
         """Begin."""
         self._say_progress(0, 0)
-        self._work = self.host.run_worker(self._run(), group="trial")  # the app's: this screen goes before all of it has ended
+        self._work = self.host.begin(self._run, "trial")  # no part of this screen, which goes before all of it has ended
 
     async def _run(self) -> None:
         try:
@@ -128,10 +128,9 @@ class Comparing(ModalScreen[dict[str, Any] | None]):
                 self.child = Child(self.host.desk, ["cartridge", "backtest", *words, "--progress"])
                 ended = await self.child.run(self._say_progress)
             self.report = ended.answer("the backtest")
-        except EventctlError as wrong:
-            self.host.tell(" · ".join(part for part in (wrong.what, wrong.where, wrong.hint) if part), bad=True)
+        except EventctlError:
             self.dismiss(None)
-            return
+            raise
         self._show(self.report)
 
     def _say_progress(self, read: int, of: int) -> None:

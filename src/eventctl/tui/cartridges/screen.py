@@ -126,8 +126,7 @@ class CartridgesRoom(Room):
 
     def memory(self) -> dict[str, Any]:
         """The filter, and where the cursor stands."""
-        lists = self.query(RowList)
-        return {"filter": self.words, "cursor": (lists.first().key if lists else "") or self._wanted}
+        return {"filter": self.words, "cursor": self.rows.key or self._wanted}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """The same again."""
@@ -160,8 +159,6 @@ class CartridgesRoom(Room):
             return Seen(now, looked, cartridgelist.entries(looked), counts_by_unit(session, looked.composed))
 
         self.seen = await self.desk.search(read)
-        if not self.query(RowList):
-            return  # the dashboard was left while this was read
         self.fill()
         await self._look()
 
@@ -210,7 +207,7 @@ class CartridgesRoom(Room):
         told = None
         if entry is not None and seen is not None:
             told = await self.desk.think(partial(cartridgepane.tell, seen.looked, entry, seen.counted.get(entry.path)))
-        if self.query(RowList) and (entry.path if entry else "") == self.rows.key:
+        if (entry.path if entry else "") == self.rows.key:
             self.pane.show(told)
 
     @property

@@ -168,8 +168,6 @@ class DecisionsRoom(Room):
         ended = self._ended if self.chip == "all" else 0
         beside = [number for number in (self._wanted, self._under) if number is not None]
         listed = await self.desk.read(lambda store: self._read(store, ended, beside))
-        if not self.app.is_running:  # at the end the screens are taken down under whoever still reads for them
-            return
         self._by = {row.number: row for row in listed.rows}
         self._words = {(row.number, row.ver): self._said(row) for row in listed.rows}
         self._more = listed.more
@@ -219,7 +217,7 @@ class DecisionsRoom(Room):
         """Read the decision under the cursor; what people made of the like comes when it has been counted."""
         number, now = self._under, self.desk.now()
         case = await self.desk.read(lambda store: decisionview.read(store, number, now)) if number is not None else None
-        if not self.app.is_running or number != self._under:
+        if number != self._under:
             return
         lore = self._lore.get((case.row.number, case.row.ver)) if case else Lore()
         self.view.show(case, lore or Lore(), self.desk.who, now)
@@ -231,7 +229,7 @@ class DecisionsRoom(Room):
         alike = await self.desk.search(lambda store: evidence.alike(store.views, row.kind, now=now))
         counted = "" if scope is None else evidence.words(await self.desk.think(lambda: evidence_of(self.desk.session, scope)))
         lore = self._lore[row.number, row.ver] = Lore(counted, tuple(alike))
-        case = self.view.case if self.app.is_running else None
+        case = self.view.case
         if case is not None and case.row.number == row.number:
             self.view.show(case, lore, self.desk.who, now)
 
@@ -284,7 +282,7 @@ class DecisionsRoom(Room):
 
     def tick(self) -> None:
         """A second has passed: nothing is read, only what runs down is written anew."""
-        if not (self.app.is_running and self.is_current):
+        if not self.is_current:
             return
         drawn = self._drawn()
         if self.rows.places == [(row.key, row.group) for row in drawn]:

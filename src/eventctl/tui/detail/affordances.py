@@ -161,7 +161,7 @@ class Affordances(Vertical):
             host.tell(f"n{choice.number}  {choice.offer.name}: {came_of(taken)}")
             host.reread()
 
-        host.run_worker(host.attempt(work), group="moves")
+        host.begin(work, "moves")
 
 
 def _same(store: Store, choice: Choice) -> None:

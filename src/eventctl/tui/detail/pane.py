@@ -106,14 +106,14 @@ class Detail(VerticalScroll, can_focus=True):
         if number != self.number:
             self.scroll_home(animate=False)
         self.number = number
-        self.host.behind(self.reload, f"detail-{id(self)}")
+        self.host.behind(self.reload, "detail", part=self)
 
     async def reload(self) -> None:
         """Read anew what is shown."""
         number = self.number
         found = None if number is None else await self.host.desk.read(lambda store: subject.read(store, number))
         async with self._filling:
-            if number == self.number and self.is_attached and self.app.is_running:  # else the screen is being left
+            if number == self.number and self.is_attached:  # a screen that is left while the front is read anew has none
                 await self._fill(found)
 
     def action_act(self) -> None:

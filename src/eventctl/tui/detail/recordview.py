@@ -64,15 +64,13 @@ class RecordView(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Read it while keys are heard."""
-        self.host.behind(self._read, f"record-{id(self)}")
+        self.host.behind(self._read, "record", part=self)
         self.query_one(PayloadTree).focus()
         if self._why:
             self.action_why()
 
     async def _read(self) -> None:
         self._record = row = await self.host.desk.read(lambda store: store.views.record(self.seq))
-        if not (self.is_attached and self.app.is_running):
-            return
         self.query_one("#head", Static).update(
             _head(row, self.host.desk.now()) if row else plain(f"The log no longer has e{self.seq}.")
         )

@@ -63,11 +63,11 @@ class WhyView(VerticalScroll, can_focus=True):
         if (given, rule) != (self.given, self.rule):
             self.query_one("#title", Static).update(plain("Asking …", "muted"))
         self.given, self.rule = given, rule
-        self.host.behind(self._read, f"why-{id(self)}")
+        self.host.behind(self._read, "why", part=self)
 
     def choose(self) -> None:
         """Let the person choose a rule to ask about."""
-        self.host.behind(self._choose, f"why-{id(self)}")
+        self.host.behind(self._choose, "why", part=self)
 
     async def _read(self) -> None:
         given, rule, session = self.given, self.rule, self.host.desk.session
@@ -87,8 +87,8 @@ class WhyView(VerticalScroll, can_focus=True):
             await self._fill(parts, plain(answer.title, "strong"), line(*steps) if answer.next_steps else plain(""))
 
     def _wanted(self, given: str, rule: str) -> bool:
-        """Whether anybody still wants to know: the screen may have been left, or something else asked."""
-        return (given, rule) == (self.given, self.rule) and self.is_attached and self.app.is_running
+        """Whether nothing else was asked meanwhile."""
+        return (given, rule) == (self.given, self.rule)
 
     async def _fill(self, parts: list[tuple[str, Content]], title: Content, following: Content) -> None:
         self.query_one("#title", Static).update(title)
@@ -107,8 +107,6 @@ class WhyView(VerticalScroll, can_focus=True):
     async def _choose(self) -> None:
         session = self.host.desk.session
         rules = await self.host.desk.think(lambda: _rules(session))
-        if not (self.is_attached and self.app.is_running):
-            return
         if not rules:
             self.host.tell("there is no rule in this workspace")
             return

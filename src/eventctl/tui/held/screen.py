@@ -167,8 +167,8 @@ class HeldRoom(Room):
         want = heldlists.choice(words)
         way = self.desk.search if any(want) and words.split() else self.desk.read
         found = await way(lambda store: self._read(store, kind, want, limit))
-        if not self.app.is_running or (tab, words) != (self.tab, self.filter):
-            return  # at the end the screens are taken down under whoever still reads for them
+        if (tab, words) != (self.tab, self.filter):
+            return
         self._fill(found.listed)
         self.query_one(Chips).show(tab, found.counts)
         self._told(idle=found.idle)
@@ -377,17 +377,13 @@ class HeldRoom(Room):
 
     async def _ask(self, bulk: Bulk) -> None:
         try:
-            await bulk.run(self._progress)
+            await bulk.run(partial(self._told, idle=False))
         finally:
             self._bulk = None
             self._forget(bulk)
         idle = bulk.made and client.run_info(self.desk.paths) is None
         self.host.tell(" · ".join([*bulk.outcome(), *([LATER] if idle else [])]), bad=not bulk.made)
         self.host.reread()
-
-    def _progress(self) -> None:
-        if self.app.is_running:
-            self._told(idle=False)
 
     def _forget(self, bulk: Bulk) -> None:
         """Remember the moves that were made, and that nothing was asked about the others."""

@@ -78,8 +78,7 @@ class GraphPane(Vertical):
         if drawing is not None:
             graph = drawing.picture.graph
             self._plotted = graph, await self.host.desk.think(lambda: boxes.plot(graph))
-            if self.is_attached and self.app.is_running:  # else the screen was left meanwhile
-                self.show(self._drawings)
+            self.show(self._drawings)
 
     def _put(self, drawing: Drawing, plot: Plot | None) -> None:
         names = list(self._drawings)

@@ -139,8 +139,6 @@ class LiveRoom(Room):
     # --- painting ----------------------------------------------------------------------------------------------------------------
 
     def _paint(self) -> None:
-        if not (self.is_attached and self.app.is_running):  # it was left while something was read
-            return
         self._paint_speeds()
         wanted = self._paint_cartridges()
         if self._shown("graph"):

@@ -166,11 +166,6 @@ class StreamPane(Vertical):
         """The record under the cursor."""
         return stream.number(self.rows.key)
 
-    @property
-    def _here(self) -> bool:
-        """Whether there is anything to paint on: the screen may have been left while something was read."""
-        return self.is_attached and self.app.is_running
-
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
     async def reload(self) -> None:
@@ -185,9 +180,8 @@ class StreamPane(Vertical):
             if window.born == born and window.high == after and self.follow:
                 window.below(piece)
                 self._put()
-        if self._here:
-            self.rows.more = not self.follow and self.window.high < self._tail
-            self.say()
+        self.rows.more = not self.follow and self.window.high < self._tail
+        self.say()
 
     def _begin(self, at: int) -> None:
         """Show what stands before this position, and from there on."""
@@ -238,8 +232,6 @@ class StreamPane(Vertical):
 
     def _put(self) -> None:
         """Show the window as it is now."""
-        if not self._here:
-            return
         rows = self.rows
         rows.empty = "The log is empty." if self._want == EVERYTHING else "Nothing in the log fits."
         if self.window.low > 1 and self._looking:
@@ -254,8 +246,6 @@ class StreamPane(Vertical):
 
     def say(self) -> None:
         """Say how it stands: going along or not, how much came since, what is filtered."""
-        if not self._here:
-            return
         newer = max(0, self._tail - self.window.high)
         if self.follow:
             stands = Cell("▶ following", "good")
