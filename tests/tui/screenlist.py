@@ -1,6 +1,6 @@
 """Every screen of the dashboard that has a picture, and the keys that lead there from a fresh start in the inbox.
 
-A word is a key as Textual names it; a word that begins with `=` is a text to type. A name that begins with `*` is over an empty
+A word is a key as Textual names it; a word that begins with `=` is a text that is typed. A name that begins with `*` is over an empty
 workspace.
 """
 
@@ -15,7 +15,7 @@ SCREENS: Mapping[str, tuple[str, ...]] = {
     "inbox": (),
     "inbox-marked": ("space", "j", "space"),
     "inbox-filtered": ("slash", "=level:business web", "enter"),
-    "inbox-filter-wrong": ("slash", "=where payload.x =="),
+    "inbox-filter-wrong": ("slash", "=where payload.x ==", "enter"),
     "inbox-by-age": ("o",),
     "inbox-beside": ("d", *ORDER),
     "*inbox-empty": (),

@@ -9,11 +9,12 @@ from pathlib import Path
 from shutil import _ntuple_diskusage as usage
 
 import pytest
+from textual import events
 
 from eventctl.tui import look
 from tests.cli.conftest import UPDATE
 from tests.tui import shot
-from tests.tui.kit import NARROW, USUAL, WIDE, play, press, typed
+from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled
 from tests.tui.screenlist import SCREENS
 
 PICTURES = Path(__file__).parent / "screens"
@@ -34,8 +35,9 @@ def seen(face, keys, size):
 
     async def script(pilot, app):
         for key in keys:
-            if key.startswith("="):
-                await typed(pilot, key[1:])
+            if key.startswith("="):  # at once: what is read while somebody types depends on how fast they do
+                app.post_message(events.Paste(key[1:]))
+                await settled(pilot)
             else:
                 await press(pilot, key)
         return await shot.both(pilot, app)
@@ -59,6 +61,7 @@ def test_a_screen_looks_as_it_did(request, monkeypatch, name, size):
     assert file.read_text("utf-8") == text
 
 
+@pytest.mark.skipif(UPDATE, reason="they are being written")
 def test_there_is_no_picture_of_a_screen_that_is_gone():
     expected = {file_of(name, size).name for name in SCREENS for size in SIZES}
     assert expected == {file.name for file in PICTURES.iterdir()}
