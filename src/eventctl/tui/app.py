@@ -15,7 +15,7 @@ from textual.filter import LineFilter, Monochrome
 from textual.screen import Screen
 
 from eventctl.cli.session import Session
-from eventctl.errors import EventctlError, UsageError
+from eventctl.errors import EventctlError, StorageFailed, TryLater, UsageError
 from eventctl.store import Store
 from eventctl.tui import themes
 from eventctl.tui.desk import Desk
@@ -304,18 +304,23 @@ class Dashboard(Host):
         self.theme = (themes.LIGHT if self.current_theme.dark else themes.DARK).name
 
     def action_undo(self) -> None:
-        """Take the last thing back."""
-        deed, self.last = self.last, None
-        if deed is None or deed.back is None:
-            self.tell("nothing to take back")
-            return
-        back = deed.back
+        """Take the last thing back: in its turn, for what was just pressed may still be on its way."""
 
         async def work() -> None:
-            self.tell(await self.desk.move(back))
+            self.tell(await self.desk.move(self._take_back))
             self.reread()
 
         self.begin(work, "moves")
+
+    def _take_back(self, store: Store) -> str:
+        deed, self.last = self.last, None
+        if deed is None or deed.back is None:
+            return "nothing to take back"
+        try:
+            return deed.back(store)
+        except (TryLater, StorageFailed):
+            self.last = deed
+            raise
 
     # --- the end -----------------------------------------------------------------------------------------------------------------
 

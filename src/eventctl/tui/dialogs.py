@@ -7,10 +7,11 @@ when the person went away. A form without fields is a question: it answers `{}` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -19,6 +20,8 @@ from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, OptionList, Static, TextArea
 
 from eventctl.tui.look import TONES, block, plain, said
+
+T = TypeVar("T")
 
 CHOSEN, OTHER = "●", "○"
 TICKED, UNTICKED = "✓", " "
@@ -44,7 +47,15 @@ class Field(NamedTuple):
     check: Callable[[Any], str] | None = None
 
 
-class Form(ModalScreen[dict[str, Any] | None]):
+class Asking(ModalScreen[T]):
+    """A dialog that is answered once, while it is in front: a second answer would close the screen below in its place."""
+
+    def dismiss(self, result: T | None = None) -> AwaitComplete:
+        """Answer, and go. One that is answered already, or that lies below another, stays as it is."""
+        return super().dismiss(result) if self.is_active else AwaitComplete.nothing()
+
+
+class Form(Asking[dict[str, Any] | None]):
     """Fill in and send: tab goes on, enter sends, escape goes back without doing anything."""
 
     DEFAULT_CSS = """
@@ -140,7 +151,7 @@ class Form(ModalScreen[dict[str, Any] | None]):
         self.action_send() if message.button.id == "yes" else self.action_leave()
 
 
-class Waiting(ModalScreen[Any]):
+class Waiting(Asking[Any]):
     """Stands where a form will stand once it is known what it asks: keys that are pressed for the form must not meet the screen below."""
 
     DEFAULT_CSS = """

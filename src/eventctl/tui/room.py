@@ -85,10 +85,13 @@ class Host(App[int]):
     def make(self, move: Callable[[Store], Deed]) -> None:
         """Make a move, say what came of it, and keep what takes it back. Moves are made in the order of asking, and none is given up."""
 
+        def made(store: Store) -> Deed:
+            deed = move(store)
+            self.last = deed if deed.back else self.last  # before the next move: that one may take this one back
+            return deed
+
         async def work() -> None:
-            deed = await self.desk.move(move)
-            self.last = deed if deed.back else self.last
-            self.tell(deed.said)
+            self.tell((await self.desk.move(made)).said)
             self.reread()
 
         self.begin(work, "moves")

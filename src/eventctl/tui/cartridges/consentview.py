@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from eventctl.cli.consent import Prepared, fields, refuse
 from eventctl.cli.install import asks_more
 from eventctl.errors import Misconfigured
 from eventctl.lifecycle import spoken
+from eventctl.tui.dialogs import Asking
 from eventctl.tui.look import Cell, block, line, plain, said
 
 Answer = Literal["yes", "ask", "try"]
@@ -31,7 +31,7 @@ class Ways(NamedTuple):
     trial: bool = False
 
 
-class Consent(ModalScreen[Answer | None]):
+class Consent(Asking[Answer | None]):
     """Shows it all and waits for an answer; None is no. Nothing is done by a key that was meant for something else: no is chosen first."""
 
     DEFAULT_CSS = """

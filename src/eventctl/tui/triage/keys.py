@@ -176,16 +176,15 @@ class TriageRoom(Room):
                 found = await self.desk.read(read)
             except EventctlError as wrong:
                 found = wrong
-            if waiting.is_active:
-                waiting.dismiss(found)
-
-        def known(found: T | EventctlError | None) -> None:
-            if isinstance(found, EventctlError):
+            if not waiting.is_active:
+                return
+            waiting.dismiss()
+            if isinstance(found, EventctlError):  # at once: between the two the keys would meet the screen below
                 self.app.push_screen(Form(found.what, said=found.hint))
-            elif found is not None:
+            else:
                 then(found)
 
-        self.app.push_screen(waiting, known)
+        self.app.push_screen(waiting)
         self.host.behind(work, "asking")
 
     def _ask(self, form: Form, picked: list[Picked], then: Callable[[dict[str, Any]], Callable[..., Deed]]) -> None:
