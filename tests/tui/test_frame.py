@@ -12,6 +12,7 @@ import pytest
 from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.color import Color
+from textual.widgets._footer import FooterKey
 
 from eventctl.cli.session import Session
 from eventctl.tui.app import SCREENS, Dashboard, Opening
@@ -407,3 +408,29 @@ def test_one_ctrl_c_asks_and_two_leave(face):
         assert app._leaving
 
     play(face, look)
+
+
+# --- the line at the bottom -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(60, 15), NARROW, WIDE])
+def test_help_and_quit_stand_on_every_screen_and_no_key_is_cut(face, size):
+    async def script(pilot, app):
+        for key in "123456":
+            await press(pilot, key)
+            keys = [key for key in app.screen.query(FooterKey) if key.display]
+            assert {"help", "quit"} <= {key.action for key in keys}, app.current_mode
+            assert all(key.region.width and key.region.right <= size[0] for key in keys), app.current_mode
+            assert all(key.region.width >= len(key.key_display) + len(key.description) for key in keys), app.current_mode
+
+    play(face, script, size=size)
+
+
+def test_a_wider_terminal_shows_more_keys(face):
+    async def script(pilot, app):
+        few = sum(key.display for key in app.screen.query(FooterKey))
+        await pilot.resize_terminal(*WIDE)
+        await settled(pilot)
+        assert few < sum(key.display for key in app.screen.query(FooterKey))
+
+    play(face, script, size=NARROW)

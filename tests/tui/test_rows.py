@@ -127,3 +127,55 @@ def test_a_click_goes_there_and_a_second_one_opens():
         assert "n2" == app.rows.key
 
     play(script)
+
+
+SNUG = (Column("id", 7, snug=True), Column("state", 20, snug=True), Column("title", 0))
+
+
+class Tight(Lone):
+    def compose(self) -> ComposeResult:
+        yield RowList(SNUG, empty="Nothing.")
+
+
+def lines(app) -> list[str]:
+    return [app.rows.render_line(y).text.rstrip() for y in range(app.rows.size.height)]
+
+
+def tight(script, size):
+    async def main():
+        app = Tight()
+        async with app.run_test(size=size) as pilot:
+            await script(app, pilot)
+
+    asyncio.run(main())
+
+
+def row(number: int, state: str, title: str) -> Row:
+    return Row(f"n{number}", (Cell(f"n{number}"), Cell(state), Cell(title)))
+
+
+def test_what_a_snug_column_does_not_need_the_title_has():
+    async def script(app, pilot):
+        app.rows.fill([row(1, "open", "a title of thirty-two characters")])
+        assert " n1 open  a title of thirty-two characters" == lines(app)[1].replace("▸", " ")
+
+    tight(script, (44, 6))
+
+
+def test_a_snug_column_grows_to_its_share_and_never_shrinks():
+    async def script(app, pilot):
+        app.rows.fill([row(1, "claude-code-of-somebody has it", "t")])
+        assert "▸n1 claude-code… t" == lines(app)[1]
+        app.rows.fill([row(1, "open", "t")])
+        assert "▸n1 open         t" == lines(app)[1]
+
+    tight(script, (60, 6))
+
+
+def test_a_list_says_that_it_is_empty_only_when_it_was_read():
+    async def script(app, pilot):
+        assert not any("Nothing." in line for line in lines(app))
+        app.rows.fill([])
+        assert any("Nothing." in line for line in lines(app))
+
+    tight(script, (60, 6))

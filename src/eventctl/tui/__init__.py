@@ -9,7 +9,7 @@ them share stands here. Arrows go one way:
         detail/    one notification, record or reason, whole; opened from any of them
         triage/    the keys that move notifications, their forms, and the way back
       help palette          every key, made from the bindings (keys); every command
-        room       what every screen has: reading anew, telling what went wrong, undo; topline above it
+        room       what every screen has: reading anew, telling what went wrong, undo; topline above it, keyline below
         dialogs chips rows   a form over the screen; one of a few names; the one list: paged, marked, drawn line by line
         look harmless        glyphs, words and colours; the two doors for text of strangers
         desk       the way to the workspace: who asks, a thread that reads, one that moves

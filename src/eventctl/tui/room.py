@@ -11,9 +11,10 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from eventctl.errors import EventctlError
+from eventctl.tui.keyline import KeyLine
 from eventctl.tui.look import plain, said
 from eventctl.tui.topline import TopLine
 
@@ -141,7 +142,7 @@ class Room(Screen[None]):
         with Vertical(id="body"):
             yield from self.body()
         yield Static("", id="note", markup=False)
-        yield Footer()
+        yield KeyLine()
         yield Static(SMALL, id="small", markup=False)
 
     def body(self) -> ComposeResult:

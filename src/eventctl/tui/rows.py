@@ -29,13 +29,21 @@ NEAR = 40
 """Rows before the end at which the next page is wanted."""
 
 
+SHARE = 5
+"""A snug column takes no more than this part of its list: names of agents may be long, and titles matter more."""
+
+
 class Column(NamedTuple):
-    """A column of a list. One `width` of 0 takes what is left. It shows where the list is at least `wide` columns wide."""
+    """A column of a list. One `width` of 0 takes what is left. It shows where the list is at least `wide` columns wide.
+
+    One that is `snug` is as wide as the widest of its cells so far, at most `width` and a `SHARE` of the list: the rest is the others'.
+    """
 
     title: str
     width: int
     right: bool = False
     wide: int = 0
+    snug: bool = False
 
 
 class Row(NamedTuple):
@@ -107,10 +115,12 @@ class RowList(ScrollView, can_focus=True):
     def __init__(self, columns: Sequence[Column], *, id: str | None = None, empty: str = "Nothing here.") -> None:
         super().__init__(id=id)
         self._columns = tuple(columns)
+        self._needed = [cell_len(column.title) for column in columns]
         self._rows: list[Row] = []
         self._lines: list[Row | str] = []
         self._at: dict[str, int] = {}
         self._key = ""
+        self._read = False
         self.more = False
         self.empty = empty
         self.marks: dict[str, None] = {}
@@ -121,7 +131,8 @@ class RowList(ScrollView, can_focus=True):
     def fill(self, rows: Iterable[Row], *, more: bool = False) -> None:
         """Show these rows instead. The cursor stays with its row; if that is gone, at its place."""
         before, above = self.place, self.place - self.scroll_offset.y
-        self._rows, self.more = list(rows), more
+        self._rows, self.more, self._read = list(rows), more, True
+        self._measure(self._rows)
         self._lay()
         there = self._at.get(self._key)
         self._go(self._at.get(self._key, before), above=above if there is not None else None)
@@ -133,8 +144,10 @@ class RowList(ScrollView, can_focus=True):
 
     def extend(self, rows: Iterable[Row], *, more: bool = False) -> None:
         """Show these rows below what there is. One that is there already stays where it is."""
-        self._rows += [row for row in rows if row.key not in self._at]
+        new = [row for row in rows if row.key not in self._at]
+        self._rows += new
         self.more = more
+        self._measure(new)
         self._lay()
 
     @property
@@ -168,6 +181,13 @@ class RowList(ScrollView, can_focus=True):
             self.marks.clear()
             self.refresh()
             self.post_message(self.Marked(self))
+
+    def _measure(self, rows: Sequence[Row]) -> None:
+        """How wide the snug columns must be. They never become narrower: a list that breathes is hard to read."""
+        for at, column in enumerate(self._columns):
+            if column.snug and self._needed[at] < column.width:
+                widest = max((cell_len(row.cells[at].text) for row in rows), default=0)
+                self._needed[at] = min(max(self._needed[at], widest), column.width)
 
     def _lay(self) -> None:
         self._lines, self._at, group = [], {}, ""
@@ -278,7 +298,7 @@ class RowList(ScrollView, can_focus=True):
             return self._drawn(head, width, ground + self.get_component_rich_style("rows--head", partial=True), "")
         line = self.scroll_offset.y + y - 1
         if not self._lines:
-            note = f"  {self.empty}" if y == 2 else ""
+            note = f"  {self.empty}" if y == 2 and self._read else ""
             return Strip([Segment(set_cell_size(note, width), ground + self._tone("muted"))], width)
         if line >= len(self._lines):
             return Strip.blank(width, ground)
@@ -306,10 +326,15 @@ class RowList(ScrollView, can_focus=True):
 
     def _rooms(self, width: int) -> list[int]:
         """The width of each column here; 0 for one that is not shown."""
+        most = width // SHARE
+        widths = [
+            max(len(column.title), min(need, most)) if column.snug else column.width
+            for column, need in zip(self._columns, self._needed, strict=True)
+        ]
         shown = [column.wide <= width for column in self._columns]
-        fixed = sum(column.width + GAP for column, here in zip(self._columns, shown, strict=True) if here)
+        fixed = sum(each + GAP for each, here in zip(widths, shown, strict=True) if here)
         rest = max(8, width - 1 - fixed - GAP)
-        return [0 if not here else column.width or rest for column, here in zip(self._columns, shown, strict=True)]
+        return [0 if not here else each or rest for each, here in zip(widths, shown, strict=True)]
 
     def _tone(self, tone: str) -> Style:
         return self.get_component_rich_style(f"rows--{tone}", partial=True) if tone else Style.null()

@@ -15,13 +15,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from eventctl.cli.backtest import TITLES, is_record
 from eventctl.cli.render import count
 from eventctl.errors import EventctlError
 from eventctl.tui.cartridges.child import Child
 from eventctl.tui.detail.recordview import RecordView
+from eventctl.tui.keyline import KeyLine
 from eventctl.tui.look import Cell, block, line, plain, said
 from eventctl.tui.rows import GAP, Column, Row, RowList
 
@@ -103,7 +104,7 @@ class Comparing(ModalScreen[dict[str, Any] | None]):
                 for side in ("without", "with"):
                     with VerticalScroll(can_focus=False):
                         yield Static("", id=side, markup=False)
-            yield Footer()
+            yield KeyLine()
 
     @property
     def host(self) -> Host:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from eventctl.totals import Totals
 
 COLUMNS = (
-    Column("state", 14), Column("cartridge", 18), Column("version", 8, wide=64), Column("runs in", 14, wide=106),
-    Column("origin", 7, wide=125), Column("ran", 8, right=True, wide=72), Column("errors", 6, right=True, wide=72),
+    Column("state", 14, snug=True), Column("cartridge", 18), Column("version", 8, wide=64, snug=True), Column("runs in", 14, wide=106),
+    Column("origin", 7, wide=125), Column("ran", 8, right=True, wide=72, snug=True), Column("errors", 6, right=True, wide=72),
     Column("p95", 9, right=True, wide=88), Column("summary", 0),
 )  # fmt: skip
 

@@ -9,8 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
+from eventctl.tui.keyline import KeyLine
 from eventctl.tui.look import plain
 
 
@@ -42,7 +43,7 @@ class Sheet(ModalScreen[None]):
             yield Static(plain(self._heading), id="title", markup=False)
             with VerticalScroll(id="text"):
                 yield Static(self._text, markup=False)
-            yield Footer()
+            yield KeyLine()
 
     def action_leave(self) -> None:
         """Go back."""

@@ -9,13 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 
 from eventctl.cli import forms
 from eventctl.cli.render import local
 from eventctl.times import ago
 from eventctl.tui.detail.payloadtree import PayloadTree
 from eventctl.tui.detail.whyview import WhyView
+from eventctl.tui.keyline import KeyLine
 from eventctl.tui.look import Cell, line, plain, said
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class RecordView(ModalScreen[None]):
                 with VerticalScroll(id="body", can_focus=False):
                     yield PayloadTree()
                 yield WhyView(id="why")
-            yield Footer()
+            yield KeyLine()
 
     @property
     def host(self) -> Host:

@@ -53,16 +53,17 @@ KINDS = {
         Kind(
             "quarantine", "Quarantine", "quarantined", "held event", {"release": "quarantine.release", "discard": "quarantine.discard"},
             (
-                Column("id", 8), Column("age", 4, right=True), Column("state", 9), Column("pipeline", 14, wide=110), Column("type", 22),
-                Column("source", 16, wide=90), Column("reason", 0),
+                Column("id", 8, snug=True), Column("age", 4, right=True), Column("state", 9, snug=True),
+                Column("pipeline", 26, wide=110, snug=True), Column("type", 26, snug=True),
+                Column("source", 16, wide=90, snug=True), Column("reason", 0),
             ),
             "Nothing is held.",
         ),
         Kind(
             "dead", "Dead letters", "dead", "dead letter", {"retry": "dead.retry", "discard": "dead.discard"},
             (
-                Column("id", 8), Column("age", 4, right=True), Column("state", 9), Column("tries", 5, right=True),
-                Column("pipeline", 20, wide=84), Column("type", 22), Column("source", 16, wide=110), Column("reason", 0),
+                Column("id", 8, snug=True), Column("age", 4, right=True), Column("state", 9, snug=True), Column("tries", 5, right=True),
+                Column("pipeline", 26, wide=84, snug=True), Column("type", 26, snug=True), Column("source", 16, wide=110, snug=True), Column("reason", 0),
             ),
             "Nothing has failed for good.",
         ),
