@@ -6,6 +6,7 @@ has a name (`TONES`), and the theme says which colour it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from textual.content import Content
@@ -56,6 +57,21 @@ def block(value: object, tone: str = "", *, limit: int = 64_000) -> Content:
 def line(*cells: Cell, gap: str = "  ") -> Content:
     """Cells beside each other; empty ones are left out."""
     return Content(gap).join(Content.styled(cell.text, TONES[cell.tone]) for cell in cells if cell.text)
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> Iterator[Content]:
+    """A line for each pair of a name and what it is, below each other; what is None or "" is left out."""
+    shown = [(name, value) for name, value in pairs if value not in ("", None)]
+    widest = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        yield line(Cell(name.ljust(widest), "muted"), Cell(said(value)))
+
+
+def headed(heading: str, lines: Iterable[Content]) -> Iterator[Content]:
+    """Lines under a heading, with a blank one above it; nothing where there are none."""
+    under = list(lines)
+    if under:
+        yield from (Content(""), plain(heading, "accent"), *under)
 
 
 def level(number: int, *, short: bool = False) -> Cell:

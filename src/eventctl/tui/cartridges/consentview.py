@@ -11,12 +11,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
 
-from eventctl.cli.consent import Prepared, fields, refuse
+from eventctl.cli import consent
+from eventctl.cli.consent import Prepared, refuse
 from eventctl.cli.install import asks_more
 from eventctl.errors import Misconfigured
 from eventctl.lifecycle import spoken
 from eventctl.tui.dialogs import Asking
-from eventctl.tui.look import Cell, block, line, plain, said
+from eventctl.tui.look import Cell, block, fields, line, plain, said
 
 Answer = Literal["yes", "ask", "try"]
 
@@ -141,9 +142,6 @@ def _card(prepared: Prepared) -> Iterator[Content]:
     if manifest is not None:
         yield plain(manifest.summary)
         yield Content("")
-    shown = [(name, value) for name, value in fields(proposal, manifest) if value not in ("", None)]
-    widest = max((len(name) for name, _ in shown), default=0)
-    for name, value in shown:
-        yield line(Cell(name.ljust(widest), "muted"), Cell(said(value)))
+    yield from fields(consent.fields(proposal, manifest))
     for reason in proposal.verdict.reasons if proposal.verdict else ():
         yield line(SEVERITIES[reason.severity], Cell(said(reason.sentence)))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -19,7 +17,8 @@ from eventctl.guardian import RULES
 from eventctl.installed import unit_path
 from eventctl.lifecycle import short
 from eventctl.tui.cartridges.lines import STATES
-from eventctl.tui.look import TONES, Cell, line, plain, said
+from eventctl.tui.look import Cell, fields, headed, line, plain, said
+from eventctl.tui.pane import Pane
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -76,20 +75,13 @@ def _guardian(looked: Looked, entry: Entry) -> str:
     return "the rules" if judge == RULES else judge
 
 
-class CartridgePane(VerticalScroll, can_focus=True):
+class CartridgePane(Pane):
     """Shows one cartridge. Shown again, it stays where the eye is."""
 
     DEFAULT_CSS = """
     CartridgePane { padding: 0 1; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
     CartridgePane > Static { width: 1fr; height: auto; }
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("home,g", "scroll_home", "To the top", show=False),
-        Binding("end,G", "scroll_end", "To the end", show=False),
-    ]
 
     told: Told | None = None
 
@@ -116,38 +108,19 @@ def _parts(told: Told) -> Iterator[Content]:
     yield line(Cell(said(entry.id, 64), "strong"), Cell(said(entry.version, 64)), STATES[entry.state])
     yield plain(card.manifest.summary if card else entry.says)
     yield Content("")
-    yield from _pairs(told.pairs)
+    yield from fields(told.pairs)
     for heading, rows in cartridgecard.settings(card) if card else ():
-        yield from _headed(heading)
-        for name, value, kind, help_ in rows:
-            yield line(
-                Cell(said(name, 64)),
-                Cell(f"= {said(value, 120)}", "strong"),
-                Cell(said(kind), "muted"),
-                Cell(said(help_), "muted"),
-            )
-    if told.versions:
-        yield from _headed("Versions")
-        for row in told.versions:
-            yield _version(row)
+        yield from headed(heading, (_setting(*row) for row in rows))
+    yield from headed("Versions", map(_version, told.versions))
     for fault in card.faults if card else ():
         yield Content("")
         yield plain(f"it {fault}", "bad" if fault.suspended else "warn")
-    if told.problems:
-        yield from _headed("Problems")
-        yield from problems(told.problems)
+    yield from headed("Problems", problems(told.problems))
 
 
-def _pairs(pairs: Sequence[tuple[str, object]]) -> Iterator[Content]:
-    shown = [(name, value) for name, value in pairs if value not in ("", None)]
-    widest = max((len(name) for name, _ in shown), default=0)
-    for name, value in shown:
-        yield line(Cell(name.ljust(widest), "muted"), Cell(said(value)))
-
-
-def _headed(heading: str) -> Iterator[Content]:
-    yield Content("")
-    yield Content.styled(said(heading), TONES["accent"])
+def _setting(name: object, value: object, kind: object, help_: object) -> Content:
+    shown = Cell(f"= {said(value, 120)}", "strong")
+    return line(Cell(said(name, 64)), shown, Cell(said(kind), "muted"), Cell(said(help_), "muted"))
 
 
 def _version(row: InstalledRow) -> Content:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -19,7 +17,8 @@ from eventctl.cli.render import json_text, local
 from eventctl.store import Keys
 from eventctl.times import ago
 from eventctl.tui.decisions import standing
-from eventctl.tui.look import TONES, Cell, block, line, plain, said
+from eventctl.tui.look import Cell, block, fields, headed, line, plain, said
+from eventctl.tui.pane import Pane
 
 if TYPE_CHECKING:
     from eventctl.principal import Principal
@@ -69,20 +68,13 @@ def scope(row: DecisionRow) -> evidence.Scope | None:
     return evidence.Scope(cartridge=f"{row.domain}/{cartridge}" if row.domain and cartridge else cartridge, domain=row.domain)
 
 
-class DecisionView(VerticalScroll, can_focus=True):
+class DecisionView(Pane):
     """Shows one decision. What it is told stays in place when the same decision is shown again."""
 
     DEFAULT_CSS = """
     DecisionView { padding: 0 1; scrollbar-size-horizontal: 0; }
     DecisionView > Static { width: 1fr; height: auto; }
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("home,g", "scroll_home", "To the top", show=False),
-        Binding("end,G", "scroll_end", "To the end", show=False),
-    ]
 
     case: Case | None = None
     lore: Lore = Lore()
@@ -132,20 +124,18 @@ def _parts(case: Case, lore: Lore, now: int) -> Iterator[Content]:
     pairs = [
         (label, value) for label, value in told.fields(row, body, case.approvals, about, now) if value and label != "state"
     ]
-    widest = max(len(label) for label, _ in pairs)
-    for label, value in pairs:
-        yield line(Cell(label.ljust(widest), "muted"), Cell(said(value)))
+    yield from fields(pairs)
     for heading, lines in told.deeds(row, body):
-        yield from _part(heading, lines)
-    yield from _part("What people made of the like", list(_lore(case, lore, now)))
+        yield from headed(heading, map(block, lines))
+    yield from headed("What people made of the like", map(block, _lore(case, lore, now)))
     for part in case.told.parts:
-        yield from _part(part.heading, part.lines)
+        yield from headed(part.heading, map(block, part.lines))
     if case.record is not None:
         payload = forms.value(case.record.body)
-        yield from _part(f"e{row.seq} (e opens it)", [json_text(payload)[:BODY_MAX]])
+        yield from headed(f"e{row.seq} (e opens it)", [block(json_text(payload)[:BODY_MAX])])
     if body.get("error"):
-        yield from _part("How it ended", [str(body["error"])])
-    yield from _part("What it said", told.output(forms.value(case.answer.body)) if case.answer else [])
+        yield from headed("How it ended", [block(body["error"])])
+    yield from headed("What it said", map(block, told.output(forms.value(case.answer.body)) if case.answer else ()))
 
 
 def _lore(case: Case, lore: Lore, now: int) -> Iterator[str]:
@@ -158,13 +148,3 @@ def _lore(case: Case, lore: Lore, now: int) -> Iterator[str]:
         error = str(orjson.loads(each.body).get("error") or "")
         ended = f"{each.state}{f', by {by}' if by else ''}, {ago(each.decided_at or each.asked_at, now)}"
         yield f"d{each.number}  {decisions.summary_of(each)}: {ended}{f': {error}' if error else ''}"
-
-
-def _part(heading: str, lines: list[str]) -> Iterator[Content]:
-    """A heading and lines under it; nothing where there are none."""
-    if not lines:
-        return
-    yield Content("")
-    yield Content.styled(said(heading), TONES["accent"])
-    for each in lines:
-        yield block(each)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import orjson
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
@@ -21,6 +20,7 @@ from eventctl.tui.detail.payloadtree import PayloadTree
 from eventctl.tui.detail.recordview import RecordView
 from eventctl.tui.detail.sections import Section
 from eventctl.tui.look import TONES, Cell
+from eventctl.tui.pane import Pane
 from eventctl.tui.room import Room
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ DESCRIPTION_MAX = 8_000
 """Characters of a description; the record itself has all of it."""
 
 
-class Detail(VerticalScroll, can_focus=True):
+class Detail(Pane):
     """A notification. `show` says which; `reload` reads it anew and leaves everything where the eye is.
 
     With `brief` it leaves history and effects to a room that has them elsewhere.
@@ -51,10 +51,6 @@ class Detail(VerticalScroll, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("home,g", "scroll_home", "To the top", show=False),
-        Binding("end,G", "scroll_end", "To the end", show=False),
         Binding("x", "act", "Act", tooltip="Choose one of the actions that it offers, and say what it hands on."),
     ]
 
@@ -228,6 +224,4 @@ def _head(found: Subject, now: int) -> Content:
 
 
 def _fields(found: Subject, now: int) -> Content:
-    pairs = [(name, value) for name, value in found.fields(now) if value is not None and value != ""]
-    widest = max(len(name) for name, _ in pairs)
-    return Content("\n").join(look.line(Cell(name.ljust(widest), "muted"), Cell(look.said(value))) for name, value in pairs)
+    return Content("\n").join(look.fields(found.fields(now)))

@@ -17,7 +17,7 @@ from eventctl.times import ago
 from eventctl.tui.detail.payloadtree import PayloadTree
 from eventctl.tui.detail.whyview import WhyView
 from eventctl.tui.keyline import KeyLine
-from eventctl.tui.look import Cell, line, plain, said
+from eventctl.tui.look import fields, plain
 
 if TYPE_CHECKING:
     from eventctl.store import LogRow
@@ -112,12 +112,12 @@ class RecordView(ModalScreen[None]):
 
 
 def _head(row: LogRow, now: int) -> Content:
-    fields = [
+    pairs = [
         ("id", f"e{row.seq}  {row.id}"), ("what", f"{row.kind} {row.type}"), ("source", row.source), ("by", row.principal),
         ("when", f"{local(row.at)} ({ago(row.at, now)})"), ("entity", row.entity), ("cause", f"e{row.caused_by}" if row.caused_by else ""),
         ("hops", row.hops or ""),
     ]  # fmt: skip
-    return Content("\n").join(line(Cell(name.ljust(6), "muted"), Cell(said(value))) for name, value in fields if value)
+    return Content("\n").join(fields(pairs))
 
 
 def _value(row: LogRow | None) -> Any:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -16,6 +14,7 @@ from eventctl.errors import EventctlError
 from eventctl.tui.detail.sections import Section, told
 from eventctl.tui.dialogs import Field, Form
 from eventctl.tui.look import Cell, line, plain, said
+from eventctl.tui.pane import Pane
 
 if TYPE_CHECKING:
     from eventctl.cli.session import Session
@@ -26,7 +25,7 @@ SENTENCE_MAX = 2_000
 """As on the command line."""
 
 
-class WhyView(VerticalScroll, can_focus=True):
+class WhyView(Pane):
     """Explains a record, a notification or a decision. `ask` says which; nothing is read before."""
 
     DEFAULT_CSS = """
@@ -34,13 +33,6 @@ class WhyView(VerticalScroll, can_focus=True):
     WhyView > Static { height: auto; margin-bottom: 1; }
     WhyView .inside { height: auto; padding-left: 2; }
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("home,g", "scroll_home", "To the top", show=False),
-        Binding("end,G", "scroll_end", "To the end", show=False),
-    ]
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

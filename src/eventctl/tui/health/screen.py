@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalGroup, VerticalScroll
+from textual.containers import Horizontal, VerticalGroup
 from textual.content import Content
 from textual.widgets import Static
 
@@ -20,6 +20,7 @@ from eventctl.tui.health import heard
 from eventctl.tui.health.heard import Heard
 from eventctl.tui.health.vitals import Card, Vitals, moving, written
 from eventctl.tui.look import TONES, Cell, line
+from eventctl.tui.pane import Pane
 from eventctl.tui.room import Room
 from eventctl.tui.rows import RowList
 
@@ -41,15 +42,8 @@ BESIDE = 110
 """Columns from which on sources stand beside them."""
 
 
-class Cards(VerticalScroll):
+class Cards(Pane):
     """The cards, which scroll."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Down", show=False),
-        Binding("k", "scroll_up", "Up", show=False),
-        Binding("g", "scroll_home", "To the top", show=False),
-        Binding("G", "scroll_end", "To the end", show=False),
-    ]
 
     def on_resize(self) -> None:
         """As many columns as there is room for, three at most."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -16,7 +14,8 @@ from eventctl.cli.render import local
 from eventctl.reasons import BETWEEN, in_words
 from eventctl.times import ago
 from eventctl.tui.detail.payloadtree import PayloadTree
-from eventctl.tui.look import TONES, Cell, block, line, plain, said
+from eventctl.tui.look import Cell, block, fields, headed, line, plain, said
+from eventctl.tui.pane import Pane
 
 if TYPE_CHECKING:
     from eventctl.store import Reject
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
 
 RAW_MAX = 16_000
 """Characters of a reject that are shown; the store keeps no more of most."""
+
+
+HELP = "What to do"
+RESEND = "mend it where it comes from, and send it again: nothing here can make an event of it"
 
 
 class Sight(NamedTuple):
@@ -49,31 +52,27 @@ def of_item(kind: Kind, item: Item, asked: str, now: int) -> Sight:
     title = line(Cell(f"e{row.seq}", "muted"), Cell(said(record.type if record else "trimmed from the log"), "strong"))
     heading = "How it failed" if kind.name == "dead" else "Why it is held"
     body = forms.value(record.body) if record is not None else None
-    return Sight(item.key, _lines(title, *_fields(pairs), *_part(heading, reasons)), body, b"", _after(kind, item))
+    return Sight(item.key, _lines(title, *fields(pairs), *headed(heading, map(block, reasons))), body, b"", _after(kind, item))
 
 
 def of_reject(reject: Reject, now: int) -> Sight:
     """What was refused, with its raw text."""
     title = line(Cell(f"r{reject.id}", "muted"), Cell("never became an event", "strong"))
     pairs = [("channel", reject.channel), ("at", f"{local(reject.at)} ({ago(reject.at, now)})")]
-    after = _lines(
-        *_part("What to do", ["mend it where it comes from, and send it again: nothing here can make an event of it"])
-    )
-    return Sight(
-        f"r{reject.id}", _lines(title, *_fields(pairs), *_part("Why it was refused", [reject.reason])), None, reject.raw, after
-    )
+    about = _lines(title, *fields(pairs), *headed("Why it was refused", [block(reject.reason)]))
+    return Sight(f"r{reject.id}", about, None, reject.raw, _lines(*headed(HELP, [plain(RESEND)])))
 
 
 def _after(kind: Kind, item: Item) -> Content:
     if kind.name == "dead":
-        return _lines(*_part("What to do", ["mend the cartridge and retry it, or discard it: the event stays in the log"]))
+        return _lines(*headed(HELP, [plain("mend the cartridge and retry it, or discard it: the event stays in the log")]))
     rules = quarantine.rules([(item.row, item.record)])
-    told = _part("What to do", ["release it, once, or discard it: the event stays in the log"])
-    trust = _part(rules["heading"][0], [*rules["rules"], *rules["notes"]]) if rules else []
+    told = headed(HELP, [plain("release it, once, or discard it: the event stays in the log")])
+    trust = headed(rules["heading"][0], map(block, [*rules["rules"], *rules["notes"]])) if rules else ()
     return _lines(*told, *trust)
 
 
-class HeldView(VerticalScroll, can_focus=True):
+class HeldView(Pane):
     """Shows one of them. The tree in it is opened and closed by its own keys."""
 
     DEFAULT_CSS = """
@@ -82,13 +81,6 @@ class HeldView(VerticalScroll, can_focus=True):
     HeldView > PayloadTree { margin: 1 0; }
     HeldView > #raw { margin: 1 0; }
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("home,g", "scroll_home", "To the top", show=False),
-        Binding("end,G", "scroll_end", "To the end", show=False),
-    ]
 
     sight: Sight | None = None
 
@@ -112,16 +104,6 @@ class HeldView(VerticalScroll, can_focus=True):
         raw.update(block(sight.raw, limit=RAW_MAX) if sight else Content(""))
         if other:
             self.scroll_home(animate=False)
-
-
-def _fields(pairs: list[tuple[str, object]] | list[tuple[str, str]]) -> list[Content]:
-    shown = [(label, value) for label, value in pairs if value]
-    widest = max(len(label) for label, _ in shown)
-    return [line(Cell(label.ljust(widest), "muted"), Cell(said(value))) for label, value in shown]
-
-
-def _part(heading: str, lines: list[str]) -> list[Content]:
-    return [Content(""), Content.styled(said(heading), TONES["accent"]), *(block(each) for each in lines)]
 
 
 def _lines(*lines: Content) -> Content:
