@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from eventctl import client
 from eventctl.rows import OutboxRow
@@ -14,6 +14,7 @@ from eventctl.store import Operations
 from eventctl.times import MINUTE
 from eventctl.tui.detail.affordances import Affordances, OfferButton
 from eventctl.tui.detail.history import History, Owed
+from eventctl.tui.detail.pane import IN_HEAD
 from eventctl.tui.detail.payloadtree import PAGE, PayloadTree
 from eventctl.tui.detail.recordview import RecordView
 from eventctl.tui.detail.screen import Detail, DetailRoom
@@ -107,7 +108,7 @@ def test_what_it_says_what_it_offers_and_its_payload_are_shown(kiosk, size):
         for line in kiosk("inbox", "show", "n1").stdout.splitlines()[1:]:
             if not line:
                 break
-            assert line.strip() in fields
+            assert line.strip() in fields or line.split()[0] in IN_HEAD
         assert "ends in 30m" in fields
         head = str(room.query_one("#head").render()).splitlines()
         assert ["Till 7", "The drawer does not open."] == [head[0], head[2]]
@@ -493,5 +494,15 @@ def test_why_can_be_what_is_opened(kiosk):
         assert "why" == room.tab
         assert room.query_one(WhyView).told is not None
         assert "Why it is there" in shown(app)
+
+    play(kiosk, script)
+
+
+def test_what_the_head_says_no_field_says_again(kiosk):
+    async def script(pilot, app):
+        room = await opened(pilot, app)
+        names = [line.split()[0] for line in str(room.query_one("#fields", Static).content).splitlines()]
+        assert "life" in names
+        assert not {"id", "level", "state"} & {*names}
 
     play(kiosk, script)

@@ -232,3 +232,17 @@ def test_a_verb_right_after_enter_moves_nothing_of_the_list_before(desk):
         return await app.desk.read(lambda store: store.tail("log")) - before
 
     assert 0 == play(desk, hurried)
+
+
+def test_a_mistake_has_the_room_that_the_filter_leaves(desk):
+    async def script(pilot, app):
+        await press(pilot, "slash")
+        await typed(pilot, "level:bogus")
+        await press(pilot, "enter")
+        assert "✗ level: 'bogus' is no level: one of infrastructure" in shown(app)
+        await press(pilot, "escape", "slash")
+        await typed(pilot, "deploy")
+        assert "deploy" == app.screen.query_one(Line).value
+        assert app.screen.query_one(Line).size.width > NARROW[0] // 2
+
+    play(desk, script, size=NARROW)

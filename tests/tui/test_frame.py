@@ -434,3 +434,15 @@ def test_a_wider_terminal_shows_more_keys(face):
         assert few < sum(key.display for key in app.screen.query(FooterKey))
 
     play(face, script, size=NARROW)
+
+
+def test_what_is_told_takes_a_line_and_covers_neither_note_nor_keys(face):
+    async def script(pilot, app):
+        app.tell("one thing")
+        app.tell("another thing")
+        await settled(pilot)
+        lines = shown(app).split("\n")
+        first, second = (next(at for at, line in enumerate(lines) if words in line) for words in ("one thing", "another thing"))
+        assert first + 1 == second == len(lines) - 3
+
+    play(face, script, size=NARROW)

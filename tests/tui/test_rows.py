@@ -165,9 +165,9 @@ def test_what_a_snug_column_does_not_need_the_title_has():
 def test_a_snug_column_grows_to_its_share_and_never_shrinks():
     async def script(app, pilot):
         app.rows.fill([row(1, "claude-code-of-somebody has it", "t")])
-        assert "▸n1 claude-code… t" == lines(app)[1]
+        assert "▸n1 claude-code-of… t" == lines(app)[1]
         app.rows.fill([row(1, "open", "t")])
-        assert "▸n1 open         t" == lines(app)[1]
+        assert "▸n1 open            t" == lines(app)[1]
 
     tight(script, (60, 6))
 

@@ -48,6 +48,11 @@ class Deed(NamedTuple):
 class Host(App[int]):
     """What a screen may ask of the app around it."""
 
+    CSS = """
+    Toast { padding: 0 1; margin-top: 0; }
+    ToastRack { margin-bottom: 2; }
+    """
+
     desk: Desk
     last: Deed | None = None
     """The last thing that was done and can be taken back."""

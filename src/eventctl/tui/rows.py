@@ -29,7 +29,7 @@ NEAR = 40
 """Rows before the end at which the next page is wanted."""
 
 
-SHARE = 5
+SHARE = 4
 """A snug column takes no more than this part of its list: names of agents may be long, and titles matter more."""
 
 

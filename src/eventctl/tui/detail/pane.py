@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 ROWS_MAX = 12
 """Rows of a history in a pane; the others are scrolled to."""
 
+IN_HEAD = ("id", "level", "state")
+"""Fields that stand above the others, with their signs."""
+
 DESCRIPTION_MAX = 8_000
 """Characters of a description; the record itself has all of it."""
 
@@ -219,9 +222,11 @@ def _head(found: Subject, now: int) -> Content:
         Cell(look.age(row.updated_at, now), "muted"),
     )
     title = Content.styled(look.said(row.title), TONES["strong"])
-    described = look.block(found.body.get("description"), limit=DESCRIPTION_MAX)
+    words = found.body.get("description")
+    described = look.block("" if words == row.title else words, limit=DESCRIPTION_MAX)
     return Content("\n").join([title, stands, *([described] if described.plain else [])])
 
 
 def _fields(found: Subject, now: int) -> Content:
-    return Content("\n").join(look.fields(found.fields(now)))
+    """What the head has not said yet."""
+    return Content("\n").join(look.fields(pair for pair in found.fields(now) if pair[0] not in IN_HEAD))

@@ -17,7 +17,7 @@ from eventctl.tui.rows import Column, Row
 from eventctl.views import InboxItem, Order
 
 COLUMNS = (
-    Column("", 1), Column("id", 7, snug=True), Column("level", 10), Column("age", 4, right=True), Column("state", 20, snug=True),
+    Column("", 1), Column("id", 7, snug=True), Column("level", 10), Column("age", 4, right=True), Column("state", 18, snug=True),
     Column("domain", 20, wide=104, snug=True), Column("entity", 24, wide=136, snug=True),
     Column("for", 18, wide=170, snug=True), Column("title", 0),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -100,6 +101,7 @@ class FilterBar(Horizontal):
     FilterBar > #slash { width: 2; color: $text-accent; text-style: bold; }
     FilterBar > Line { width: 1fr; }
     FilterBar > #told { width: auto; max-width: 60%; height: 1; padding: 0 1; }
+    FilterBar.-wrong > #told { width: 1fr; max-width: 100%; }
     """
 
     class Asked(Message):
@@ -164,6 +166,8 @@ class FilterBar(Horizontal):
     def say(self, text: str, tone: str = "muted") -> None:
         """Say something about what is typed."""
         self.query_one("#told", Static).update(plain(text, tone))
+        self.set_class(tone == "bad", "-wrong")
+        self.line.styles.width = min(cell_len(self.line.value) + 2, self.size.width // 2) if tone == "bad" else None
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Wait until nobody goes on typing."""

@@ -280,5 +280,8 @@ class Listing(TriageRoom):
 
 
 def mistake(wrong: EventctlError) -> str:
-    """What is wrong with a filter, where, and what to do, as one line."""
-    return ": ".join(said(part, 200) for part in (wrong.where, wrong.what) if part) + (f" · {wrong.hint}" if wrong.hint else "")
+    """What is wrong with a filter, where, and what to do, as one line. A place that is drawn on two lines has its column in words, too."""
+    where = "" if "\n" in wrong.where else wrong.where
+    return ": ".join(said(part, 200) for part in (where, wrong.what) if part) + (
+        f" · {said(wrong.hint, 200)}" if wrong.hint else ""
+    )

@@ -79,6 +79,8 @@ class InboxRoom(Listing):
             self._query(message.words)
         except WRONG as wrong:
             self.bar.say(f"✗ {mistake(wrong)}", "bad")
+            if message.done:
+                self.bar.open()
             return
         if message.done:
             self.bar.keep(message.words)
