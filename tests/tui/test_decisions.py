@@ -323,11 +323,28 @@ def test_the_row_under_the_cursor_stays_there_while_others_decide(asked):
         assert ["d2"] == list(room.rows.marks)
         assert {"Waits for you": ["d1", "d2", "d3"]} == groups(room)
         await press(pilot, "down")
+        room.rows.unmark()
         app.reread()
         await settled(pilot)
         assert {"Waits for you": ["d1", "d3"]} == groups(room)
 
     play(asked, script)
+
+
+def test_a_marked_row_that_others_decide_stays_so_that_a_yes_meets_no_other(asked):
+    async def script(pilot, app):
+        await to(pilot, 1)
+        await press(pilot, "space")
+        asked("decisions", "deny", "d1")
+        app.reread()
+        await settled(pilot)
+        await press(pilot, "down", "down")
+        app.reread()
+        await settled(pilot)
+        await press(pilot, "a")
+
+    play(asked, script)
+    assert {"d1": "denied", "d2": "held"} == states(asked)
 
 
 def test_a_narrow_screen_shows_the_list_or_the_decision(asked):

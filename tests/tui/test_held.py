@@ -171,6 +171,23 @@ def test_the_row_under_the_cursor_stays_until_the_cursor_leaves_it(held):
     assert ["e6", "e4", "e3", "e2", "e1"] == shorts(held)
 
 
+def test_a_marked_row_that_somebody_takes_out_stays_so_that_no_key_meets_another(held):
+    async def script(pilot, app):
+        room = await to(pilot)
+        await press(pilot, "space")
+        held("quarantine", "discard", "e6")
+        held("run", "--until-idle")
+        app.reread()
+        await settled(pilot)
+        await press(pilot, "down")
+        assert ["e6 system"] == list(room.rows.marks)
+        await press(pilot, "l")
+
+    play(held, script)
+    held("run", "--until-idle")
+    assert ["e5", "e4", "e3", "e2", "e1"] == shorts(held)
+
+
 def test_several_are_decided_after_they_were_named_and_marks_survive_what_comes(held):
     other = twin(held)
 

@@ -292,6 +292,29 @@ def test_a_row_that_somebody_takes_out_stays_under_the_cursor_until_it_is_left(d
     assert [] == [row["short"] for row in rows(desk) if row["agent"] == "ada"]
 
 
+def test_marked_rows_that_somebody_takes_out_stay_so_that_no_key_meets_the_row_under_the_cursor(desk):
+    async def script(pilot, app):
+        await on(pilot, app, "n2", words="")
+        await press(pilot, "space")
+        await on(pilot, app, "n4", words="")
+        await press(pilot, "space")
+        await on(pilot, app, "n5", words="")
+        before = keys(app)
+        for number in ("n2", "n4"):
+            desk("inbox", "archive", number)
+        app.reread()
+        await settled(pilot)
+        assert before == keys(app)
+        assert ["n2", "n4"] == list(room(app).rows.marks)
+        await press(pilot, "e")
+        assert "n2 is archived" in told(app)[-1]
+        await press(pilot, "ctrl+r")
+        assert not {"n2", "n4"} & set(keys(app))
+
+    play(desk, script)
+    assert {"n2", "n4"} == {row["short"] for row in rows(desk) if row["archived_at"]}
+
+
 def test_a_row_that_one_has_moved_out_makes_room_for_the_next(desk):
     async def script(pilot, app):
         order = keys(app)

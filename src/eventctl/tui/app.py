@@ -22,7 +22,7 @@ from eventctl.tui.desk import Desk
 from eventctl.tui.harmless import Harmless
 from eventctl.tui.look import Cell, said
 from eventctl.tui.remembered import Memory, Remembered
-from eventctl.tui.room import READING, WHOLE, Host, Room
+from eventctl.tui.room import READING, WHOLE, Host, Room, reason
 from eventctl.tui.running import Runner, Standing
 from eventctl.tui.topline import Told, TopLine
 
@@ -117,6 +117,7 @@ class Dashboard(Host):
         )
         self._harmless = Harmless()
         self._version = -1
+        self._lost = ""
         self._beats = 0
         self._asked_at = -AGAIN_S
         self._leaving = False
@@ -168,15 +169,30 @@ class Dashboard(Host):
         return any(worker.group == group and not worker.is_finished for worker in self.workers)
 
     async def look(self) -> None:
-        """Let the screen in front read anew if somebody has committed something, or if its ages are old."""
+        """Let the screen in front read anew if somebody has committed something, or if its ages are old.
+
+        While that fails the screen says that it is old, and why; in the corner that is said once.
+        """
         self._beats += 1
-        old = not self._beats % AGEING_BEATS
-        if old:
+        if not self._beats % AGEING_BEATS:
             self.keep()
-        version = await self.desk.read(lambda store: store.views.version())
-        if version != self._version or old:
-            self._version = version
-            await self.read_front()
+        try:
+            await self._look(old=bool(self._lost) or not self._beats % AGEING_BEATS)
+        except (EventctlError, OSError) as wrong:
+            before, self._lost = self._lost, reason(wrong)
+            if self.front is not None:
+                self.front.note(f"⚠ what is shown is old: {self._lost}", "bad")
+            if self._lost != before:
+                raise
+
+    async def _look(self, *, old: bool) -> None:
+        version = await self.desk.version()
+        if self.front is None or not (version != self._version or old):
+            return
+        if self._lost:
+            self.front.note("")
+        await self.read_front()
+        self._version, self._lost = version, ""  # what was given up, or has failed, is read again
 
     async def read_front(self) -> None:
         """The screen in front, and the top line."""

@@ -17,6 +17,8 @@ from eventctl.cli.who import audience, eyes, principal
 from eventctl.sqlite_store import SqliteStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eventctl.store import Store
 
 T = TypeVar("T")
@@ -33,6 +35,8 @@ class Desk:
         """The member whose eyes these are, "" for an agent."""
         self.audience = audience(session)
         self._store: SqliteStore | None = None
+        self._file: tuple[int, int] | None = None
+        self._opened = 0
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
@@ -44,6 +48,10 @@ class Desk:
     async def read(self, ask: Callable[[Store], T]) -> T:
         """What `ask` gives for the workspace as it is now. It takes milliseconds: everything that is shown waits in this line."""
         return await _in(self._reader, lambda: ask(self._open()))
+
+    async def version(self) -> int:
+        """A number that is another one after anybody has committed, or has put another database in the place of this one."""
+        return await self.read(lambda store: self._opened << 128 | store.views.version())
 
     async def move(self, do: Callable[[Store], T]) -> T:
         """Make a move. It is durable when this comes back, also when nobody waits for it any more."""
@@ -65,8 +73,12 @@ class Desk:
         self._reader.shutdown(wait=True)
 
     def _open(self) -> SqliteStore:
+        file = _file(self.paths.db)
+        if file != self._file:  # a restore puts another one in its place; the one before would be read for ever
+            self._let_go()
         if self._store is None:
             self._store = SqliteStore.open(self.paths.db, role="reader")
+            self._file, self._opened = file, self._opened + 1
         return self._store
 
     def _moved(self, do: Callable[[Store], T]) -> T:
@@ -81,6 +93,15 @@ class Desk:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file stands there; None for none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def _in(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -52,7 +52,7 @@ class Asking(ModalScreen[T]):
 
     def dismiss(self, result: T | None = None) -> AwaitComplete:
         """Answer, and go. One that is answered already, or that lies below another, stays as it is."""
-        return super().dismiss(result) if self.is_active else AwaitComplete.nothing()
+        return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
 class Form(Asking[dict[str, Any] | None]):

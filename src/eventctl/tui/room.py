@@ -45,6 +45,13 @@ class Deed(NamedTuple):
     back: Callable[[Store], str] | None = None
 
 
+def reason(wrong: EventctlError | OSError) -> str:
+    """What went wrong, where, and what to do next, as one sentence."""
+    if isinstance(wrong, OSError):
+        return " · ".join(str(part) for part in (wrong.strerror or wrong, wrong.filename) if part)
+    return " · ".join(part for part in (wrong.what, wrong.where, wrong.hint) if part)
+
+
 class Host(App[int]):
     """What a screen may ask of the app around it."""
 
@@ -68,8 +75,8 @@ class Host(App[int]):
         """Do it; what a person can act on is said, with what to do next. Everything else is a bug and passes."""
         try:
             await work()
-        except EventctlError as wrong:
-            self.tell(" · ".join(part for part in (wrong.what, wrong.where, wrong.hint) if part), bad=True)
+        except (EventctlError, OSError) as wrong:
+            self.tell(reason(wrong), bad=True)
 
     def begin(
         self, work: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = False, part: Widget | None = None

@@ -166,7 +166,7 @@ class DecisionsRoom(Room):
     async def reload(self) -> None:
         """Everything that the chip shows, and the decision under the cursor."""
         ended = self._ended if self.chip == "all" else 0
-        beside = [number for number in (self._wanted, self._under) if number is not None]
+        beside = [*(number for number in (self._wanted, self._under) if number is not None), *self._marked]
         listed = await self.desk.read(lambda store: self._read(store, ended, beside))
         self._by = {row.number: row for row in listed.rows}
         self._words = {(row.number, row.ver): self._said(row) for row in listed.rows}
@@ -239,6 +239,10 @@ class DecisionsRoom(Room):
     def _under(self) -> int | None:
         return int(self.rows.key[1:]) if self.rows.key else None
 
+    @property
+    def _marked(self) -> list[int]:
+        return [int(key[1:]) for key in self.rows.marks]
+
     def _said(self, row: DecisionRow) -> standing.Words:
         return self._words.get((row.number, row.ver)) or standing.words(row)
 
@@ -259,7 +263,8 @@ class DecisionsRoom(Room):
 
     def _drawn(self) -> list[Row]:
         placed = [(self._turn(row), row) for row in self._by.values()]
-        shown = [(turn, row) for turn, row in placed if turn in SHOWN[self.chip] or row.number == self._under]
+        meant = {self._under, *self._marked}  # a key that is about these must not meet others in their place
+        shown = [(turn, row) for turn, row in placed if turn in SHOWN[self.chip] or row.number in meant]
         shown.sort(key=lambda each: (each[0], -each[1].number if each[0] == ENDED else each[1].number))
         return [self._row(row, turn) for turn, row in shown]
 

@@ -185,10 +185,12 @@ class HeldRoom(Room):
     def _fill(self, listed: Listed) -> None:
         now = self.desk.now()
         items = {item.key: item for item in listed.items}
-        self._gone = set()
-        if self._stands is not None and self._stands.key not in items and self.kind.state:
-            items[self._stands.key] = self._stands  # the row under the cursor stays until the cursor leaves it
-            self._gone = {self._stands.key}
+        marked = [self._items[key] for key in self.rows.marks if key in self._items]
+        meant = [*marked, *([self._stands] if self._stands else [])] if self.kind.state else []
+        gone = {item.key: item for item in meant if item.key not in items}
+        self._gone = set(gone)
+        if gone:  # the row under the cursor stays until the cursor leaves it, and what is marked while it is
+            items |= gone
             items = dict(sorted(items.items(), key=lambda each: (-each[1].row.seq, each[1].row.pipeline)))
         self._items, self._rejects, self._shown_asked = items, {f"r{each.id}": each for each in listed.rejects}, listed.asked
         met = {item.place for item in items.values()} - listed.asked.keys()

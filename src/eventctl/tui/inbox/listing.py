@@ -80,7 +80,7 @@ class Listing(TriageRoom):
 
     async def reload(self) -> None:
         """As many rows as are loaded. A list that goes far down, or that a condition had to look for, stands still."""
-        version = await self.desk.read(lambda store: store.views.version())
+        version = await self.desk.version()
         if self._reading.wait and not self._touched:
             self._again()
             return
@@ -124,15 +124,17 @@ class Listing(TriageRoom):
             self._take(held)
 
     async def _held(self, found: Found) -> Found:
-        """With the row under the cursor, if somebody else's move has taken it out: a key that is being pressed must not meet another."""
-        key = self.rows.key
-        if key not in self._items or key in found.rows or int(key[1:]) in self._own:
+        """With the rows that a key would be about, if somebody else's move has taken them out: it must not meet others in their place."""
+        out = [key for key in self._meant() if key in self._items and key not in found.rows and int(key[1:]) not in self._own]
+        if not out:
             return found
-        there = await self.desk.read(lambda store: pages.items(store, [int(key[1:])], self.desk.member))
-        if not there or key != self.rows.key:
-            return found
-        above = [before for before in list(self._rows)[: list(self._rows).index(key)] if before in found.rows]
-        return found.with_(there[0], self._drawn(there[0]), below=above[-1] if above else "")
+        there = await self.desk.read(lambda store: pages.items(store, [int(key[1:]) for key in out], self.desk.member))
+        items = {f"n{item.notification.id}": item for item in there}
+        more = {key: (items[key], self._drawn(items[key])) for key in self._meant() if key in items}
+        return found.with_(more, list(self._rows))
+
+    def _meant(self) -> list[str]:
+        return list(dict.fromkeys([self.rows.key, *self.rows.marks]))
 
     def _take(self, found: Found, *, fresh: bool = False) -> None:
         """Show these instead."""
@@ -202,7 +204,7 @@ class Listing(TriageRoom):
             query = self._query(words)
             try:
                 async for found in pages.read(self.desk, query, self.arrangement, PAGE):
-                    version = await self.desk.read(lambda store: store.views.version())
+                    version = await self.desk.version()
                     if asked != self._asked:
                         return
                     self.words, self._version = words, version

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,18 +41,23 @@ class Found:
     total: int = 0
     cost: float = 0.0
 
-    def with_(self, item: InboxItem, row: Row, *, below: str) -> Found:
-        """With one more row below the one with this key, "" for the top; under the header that stands there."""
-        keys = list(self.rows)
-        at = keys.index(below) + 1 if below else 0
-        beside = keys[at - 1] if at else keys[0] if keys else ""
-        mine = row._replace(group=self.rows[beside].group if beside else row.group)
-        rows, items = list(self.rows.items()), list(self.items.items())
-        return replace(
-            self,
-            rows=dict([*rows[:at], (row.key, mine), *rows[at:]]),
-            items=dict([*items[:at], (row.key, item), *items[at:]]),
-        )
+    def with_(self, more: Mapping[str, tuple[InboxItem, Row]], order: Iterable[str]) -> Found:
+        """With these rows too, each where it stands in the `order` of keys, under the header that is there."""
+        below: dict[str, list[str]] = {"": []}
+        above = ""
+        for key in order:
+            if key in self.rows:
+                above = key
+            elif key in more:
+                below.setdefault(above, []).append(key)
+        rows: dict[str, Row] = {}
+        group = next((row.group for row in self.rows.values()), None)
+        for place in ("", *self.rows):
+            if place:
+                rows[place], group = self.rows[place], self.rows[place].group
+            for key in below.get(place, ()):
+                rows[key] = more[key][1] if group is None else more[key][1]._replace(group=group)
+        return replace(self, rows=rows, items={key: more[key][0] if key in more else self.items[key] for key in rows})
 
 
 async def read(desk: Desk, query: Query, arrangement: Arrangement, limit: int, after: str = "") -> AsyncIterator[Found]:
