@@ -116,7 +116,7 @@ def test_one_that_is_held_is_decided_as_on_the_command_line(held, key, verb):
         room = await to(pilot)
         await press(pilot, "down", key)
         assert f"→ {verb}" in shown(app)
-        assert any(f"e5: quarantine.{verb} asked of system" in each and "run --until-idle" in each for each in told(app))
+        assert any(f"e5: asked system to {verb} it" in each and "run --until-idle" in each for each in told(app))
         assert "e5 system" == room.rows.key
 
     play(held, script)
@@ -254,7 +254,7 @@ def test_three_hundred_are_asked_about_and_none_is_lost(many):
         await press(pilot, "enter")
         await until(pilot, lambda: room._bulk is None)
         await settled(pilot)
-        assert any("quarantine.release asked about 300" in each for each in told(app))
+        assert any("asked to release 300" in each for each in told(app))
 
     play(many, script)
     held, dead, _, unaccounted = outcome(many)

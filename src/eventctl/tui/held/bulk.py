@@ -34,6 +34,11 @@ class Bulk:
         """How many were come to."""
         return len(self.made) + len(self.wrong)
 
+    @property
+    def word(self) -> str:
+        """What is asked for, as its key says it: `retry`, `release`, `discard`."""
+        return self.verb.rpartition(".")[2]
+
     def stop(self) -> None:
         """Ask about no more: what is under way is finished, and the others stay as they are."""
         self.stopped = True
@@ -51,8 +56,8 @@ class Bulk:
         made, left = len(self.made), len(self.places) - self.done
         if len(self.places) == 1 and made:
             ((pipeline, seq),) = self.places
-            return [f"e{seq}: {self.verb} asked of {pipeline}"]
-        said = [f"{self.verb} asked about {made:,}"] if made else []
+            return [f"e{seq}: asked {pipeline} to {self.word} it"]
+        said = [f"asked to {self.word} {made:,}"] if made else []
         said += [self.wrong[0]] if len(self.wrong) == 1 else [f"{len(self.wrong):,} were decided already"] if self.wrong else []
         return said + ([f"stopped: {left:,} stay as they are"] if left else [])
 

@@ -221,7 +221,7 @@ class HeldRoom(Room):
     def _told(self, *, idle: bool) -> None:
         bulk = self._bulk
         if bulk is not None:
-            self.note(f"{bulk.verb}: asked about {bulk.done:,} of {len(bulk.places):,} · escape stops", "accent")
+            self.note(f"asked to {bulk.word} {bulk.done:,} of {len(bulk.places):,} · escape stops", "accent")
             return
         parts = [f"the newest {self.rows.loaded:,}" if self.rows.loaded >= LIST_MAX else f"{self.rows.loaded:,} listed"]
         parts += [f"filter: {self.filter}"] if self.filter else []
