@@ -106,7 +106,7 @@ async def opened(pilot, app, id_=""):
     """Go there, and stand on a cartridge."""
     await press(pilot, "4")
     if id_:
-        room(app).point(id_)
+        room(app).jump(id_)
         await settled(pilot)
         assert room(app).under.id == id_
 
@@ -266,7 +266,7 @@ def test_a_cartridge_that_is_pointed_at_gets_the_cursor_whatever_is_filtered(ful
         await press(pilot, "slash")
         await typed(pilot, "zebra")
         await press(pilot, "enter")
-        room(app).point("bob/mine")
+        room(app).jump("bob/mine")
         await settled(pilot)
         assert "mine" == room(app).under.id
 
@@ -491,7 +491,7 @@ def test_a_file_is_edited_where_there_is_a_terminal_and_nothing_else_is(full):
     async def script(pilot, app):
         await opened(pilot, app, "late")
         await press(pilot, "o")
-        room(app).point("till")
+        room(app).jump("till")
         await settled(pilot)
         await press(pilot, "o")
         return told(app)

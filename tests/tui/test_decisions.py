@@ -87,7 +87,7 @@ async def to(pilot, number=None) -> DecisionsRoom:
     room = pilot.app.screen
     assert isinstance(room, DecisionsRoom)
     if number is not None:
-        room.point(number)
+        room.jump(f"d{number}")
         await settled(pilot)
     return room
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_decided_is_left_out_and_said(asked):
 
     async def script(pilot, app):
         room = await to(pilot, 1)
-        room.point(2)
+        room.jump("d2")
         await settled(pilot)
         await press(pilot, "asterisk", "d")
         text = shown(app)
@@ -226,7 +226,7 @@ def test_what_acted_stands_out_with_its_time_and_is_taken_back(acted):
         assert "↶ done, undo?" in text
         assert "◷ acts by itself" in text
         assert "2 can be taken back" in text
-        room.point(1)
+        room.jump("d1")
         await settled(pilot)
         await press(pilot, "z", "down", "z")
 
@@ -300,7 +300,7 @@ def test_pointing_at_one_that_has_ended_shows_it(asked):
     async def script(pilot, app):
         room = await to(pilot, 1)
         assert ("d1", "all") == (room.rows.key, room.chip)
-        room.point(99)
+        room.jump("d99")
         await settled(pilot)
         assert any("there is no d99" in note.message for note in app._notifications)
 

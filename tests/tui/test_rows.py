@@ -69,6 +69,30 @@ def test_a_row_that_moves_stays_at_the_height_where_the_eye_is():
     play(script)
 
 
+def test_other_words_in_the_same_rows_move_nothing_also_where_the_cursor_is_out_of_sight():
+    async def script(app, pilot):
+        app.rows.fill(rows(*range(100)))
+        await pilot.pause()
+        app.rows.scroll_to(y=50, animate=False, immediate=True)
+        app.rows.fill([row._replace(cells=(Cell("x"), Cell("other"))) for row in rows(*range(100))])
+        await pilot.pause()
+        assert ("n0", 50) == (app.rows.key, app.rows.scroll_offset.y)
+        assert "other" in app.rows.render_line(1).text
+
+    play(script)
+
+
+def test_the_cursor_is_in_sight_also_when_there_is_less_room():
+    async def script(app, pilot):
+        app.rows.fill(rows(*range(100)))
+        await pilot.press("pagedown")
+        await pilot.resize_terminal(40, 5)
+        await pilot.pause()
+        assert app.rows.scroll_offset.y <= app.rows.place < app.rows.scroll_offset.y + 4
+
+    play(script)
+
+
 def test_headers_are_no_rows_for_the_cursor():
     async def script(app, pilot):
         app.rows.fill([*rows(1, 2, group="today"), *rows(3, group="yesterday")])

@@ -287,6 +287,14 @@ class Dashboard(Host):
         """Bring a screen in front."""
         await self.switch_mode(mode)
 
+    async def bring(self, mode: str, key: str) -> None:
+        """Bring a screen in front, with nothing over it and the cursor on what has this key."""
+        await self.switch_mode(mode)
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        if self.front is not None:
+            self.front.jump(key)
+
     def jump(self, letter: str, number: int) -> None:
         """Go to `n7`, `e42` or `d3`."""
         self.behind(partial(self._jump, letter, number), "jump")
@@ -296,12 +304,7 @@ class Dashboard(Host):
         from eventctl.tui.detail.screen import DetailRoom
 
         if letter == "d":
-            await self.switch_mode("decisions")
-            while len(self.screen_stack) > 1:
-                await self.pop_screen()
-            room = self.front
-            if room is not None:
-                room.jump(f"d{number}")
+            await self.bring("decisions", f"d{number}")
         else:
             there = await self.desk.read(partial(_there, letter=letter, number=number))
             if not there:

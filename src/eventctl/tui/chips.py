@@ -21,12 +21,15 @@ class Chip(Static):
     def __init__(self, name: str, words: str) -> None:
         super().__init__(markup=False, name=name, classes="chip")
         self._words = words
+        self._said = ""
 
     def show(self, *, here: bool, count: int | None) -> None:
-        """Say whether it is chosen, and how many there are; None where nobody has counted."""
+        """Say whether it is chosen, and how many there are; None where nobody has counted. What is the same is not painted again."""
         number = "" if count is None else f" {count:,}"
         text = f" {CHOSEN if here else OTHER} {self._words}{number} "
-        self.update(Content.styled(text, TONES["strong" if here else "muted"]))
+        if text != self._said:
+            self._said = text
+            self.update(Content.styled(text, TONES["strong" if here else "muted"]))
 
     def on_click(self) -> None:
         """Choose it."""

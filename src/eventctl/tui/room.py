@@ -117,6 +117,10 @@ class Host(App[int]):
         """The reading itself."""
         raise NotImplementedError
 
+    async def bring(self, mode: str, key: str) -> None:
+        """Bring a screen in front, with nothing over it and the cursor on what has this key."""
+        raise NotImplementedError
+
 
 class Room(Screen[None]):
     """A screen. `body` gives its widgets, `reload` reads anew, `memory` and `recall` keep what is restored at the next start."""

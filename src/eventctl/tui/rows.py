@@ -129,11 +129,18 @@ class RowList(ScrollView, can_focus=True):
     # --- what is shown -----------------------------------------------------------------------------------------------------------
 
     def fill(self, rows: Iterable[Row], *, more: bool = False) -> None:
-        """Show these rows instead. The cursor stays with its row; if that is gone, at its place."""
+        """Show these rows instead. The cursor stays with its row; if that is gone, at its place.
+
+        Other words in the same rows move nothing at all, wherever somebody has scrolled to.
+        """
+        shown = self.places
         before, above = self.place, self.place - self.scroll_offset.y
         self._rows, self.more, self._read = list(rows), more, True
         self._measure(self._rows)
         self._lay()
+        if shown == self.places:
+            self._want(self.place)
+            return
         there = self._at.get(self._key)
         self._go(self._at.get(self._key, before), above=above if there is not None else None)
         gone = [key for key in self.marks if key not in self._at]
@@ -189,6 +196,11 @@ class RowList(ScrollView, can_focus=True):
                 widest = max((cell_len(row.cells[at].text) for row in rows), default=0)
                 self._needed[at] = min(max(self._needed[at], widest), column.width)
 
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """The key and the header of each row, in their order."""
+        return [(row.key, row.group) for row in self._rows]
+
     def _lay(self) -> None:
         self._lines, self._at, group = [], {}, ""
         for row in self._rows:
@@ -233,6 +245,10 @@ class RowList(ScrollView, can_focus=True):
         if self.more and line >= len(self._lines) - NEAR:
             self.more = False  # asked for once; the next page says whether there is another
             self.post_message(self.Wanted(self))
+
+    def on_resize(self) -> None:
+        """The cursor stays in sight."""
+        self._go(self.place)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolling by wheel or bar wants pages as moving does."""

@@ -126,7 +126,8 @@ class CartridgesRoom(Room):
 
     def memory(self) -> dict[str, Any]:
         """The filter, and where the cursor stands."""
-        return {"filter": self.words, "cursor": self.rows.key or self._wanted}
+        lists = self.query(RowList)  # none before anybody was here
+        return {"filter": self.words, "cursor": (lists.first().key if lists else "") or self._wanted}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """The same again."""
@@ -134,16 +135,12 @@ class CartridgesRoom(Room):
         self.words = said(words, FILTER_MAX) if isinstance(words, str) else ""
         self._wanted = cursor if isinstance(cursor, str) else ""
 
-    def point(self, given: str) -> None:
+    def jump(self, key: str) -> None:
         """Put the cursor on a cartridge, by its id, its name in a pipeline or its file, whatever the filter shows."""
-        self._wanted = given
+        self._wanted = key
         if self.words:
             self._sieve("")
         self.host.reread()
-
-    def jump(self, key: str) -> None:
-        """The same."""
-        self.point(key)
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
 

@@ -20,16 +20,16 @@ from eventctl.cli.consent import FULL_RIGHTS
 from eventctl.cli.moving import LATER
 from eventctl.errors import EventctlError
 from eventctl.store import DECISION_ENDS
+from eventctl.tui import standing
 from eventctl.tui.chips import Chips
-from eventctl.tui.decisions import standing
 from eventctl.tui.decisions import view as decisionview
-from eventctl.tui.decisions.standing import BACK, ENDED, HEADS, MINE, OTHERS, UNDER_WAY
 from eventctl.tui.decisions.view import DecisionView, Lore
 from eventctl.tui.detail.recordview import RecordView
 from eventctl.tui.dialogs import Field, Form
 from eventctl.tui.look import Cell
 from eventctl.tui.room import Deed, Room
 from eventctl.tui.rows import Column, Row, RowList
+from eventctl.tui.standing import BACK, ENDED, HEADS, MINE, OTHERS, UNDER_WAY
 
 if TYPE_CHECKING:
     from eventctl.store import DecisionRow, Store
@@ -72,20 +72,6 @@ class Listed(NamedTuple):
     idle: bool
 
 
-class CountedRows(RowList):
-    """The list, which can change its words each second without moving anything."""
-
-    @property
-    def places(self) -> list[tuple[str, str]]:
-        """The key and the group of each row, in their order."""
-        return [(row.key, row.group) for row in self._rows]
-
-    def redraw(self, rows: Sequence[Row]) -> None:
-        """Other words in the same rows."""
-        self._rows = list(rows)
-        self._lay()
-
-
 class DecisionsRoom(Room):
     """What wants to act and waits for somebody: decided here, each exactly as it is shown."""
 
@@ -125,7 +111,7 @@ class DecisionsRoom(Room):
         """The chips, the list, and the decision under the cursor."""
         yield Chips(CHIPS, self.chip)
         with Horizontal():
-            yield CountedRows(COLUMNS, id="rows", empty="Nothing waits for a decision.")
+            yield RowList(COLUMNS, id="rows", empty="Nothing waits for a decision.")
             yield DecisionView()
 
     def on_mount(self) -> None:
@@ -133,9 +119,9 @@ class DecisionsRoom(Room):
         self.set_interval(TICK_S, self.tick)
 
     @property
-    def rows(self) -> CountedRows:
+    def rows(self) -> RowList:
         """The list."""
-        return self.query_one(CountedRows)
+        return self.query_one(RowList)
 
     @property
     def view(self) -> DecisionView:
@@ -151,15 +137,11 @@ class DecisionsRoom(Room):
         chip = memory.get("chip")
         self.chip = chip if isinstance(chip, str) and chip in CHIPS else self.chip
 
-    def point(self, number: int) -> None:
-        """Put the cursor on this decision, whichever chip shows it."""
-        self._wanted = number
-        self.host.reread()
-
     def jump(self, key: str) -> None:
-        """The same for a key, `d3`."""
+        """Put the cursor on this decision, whichever chip shows it."""
         if key[:1] == "d" and key[1:].isdecimal():
-            self.point(int(key[1:]))
+            self._wanted = int(key[1:])
+            self.host.reread()
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
@@ -287,14 +269,9 @@ class DecisionsRoom(Room):
 
     def tick(self) -> None:
         """A second has passed: nothing is read, only what runs down is written anew."""
-        if not self.is_current:
-            return
-        drawn = self._drawn()
-        if self.rows.places == [(row.key, row.group) for row in drawn]:
-            self.rows.redraw(drawn)
-        else:
+        if self.is_current:
             self.fill()
-        self.view.tick(self.desk.who, self.desk.now())
+            self.view.tick(self.desk.who, self.desk.now())
 
     # --- what is done ------------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from eventctl.cli import forms
 from eventctl.cli.render import json_text, local
 from eventctl.store import Keys
 from eventctl.times import ago
-from eventctl.tui.decisions import standing
+from eventctl.tui import standing
 from eventctl.tui.look import Cell, block, fields, headed, line, plain, said
 from eventctl.tui.pane import Pane
 

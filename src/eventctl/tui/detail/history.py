@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventctl.cli import inbox
 from eventctl.times import ago
-from eventctl.tui.decisions import standing
+from eventctl.tui import standing
 from eventctl.tui.look import Cell, said
 from eventctl.tui.rows import Column, Row, RowList
 

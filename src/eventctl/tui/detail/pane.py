@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import orjson
@@ -21,7 +22,6 @@ from eventctl.tui.detail.recordview import RecordView
 from eventctl.tui.detail.sections import Section
 from eventctl.tui.look import TONES, Cell
 from eventctl.tui.pane import Pane
-from eventctl.tui.room import Room
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -196,13 +196,7 @@ def follow(rows: Widget) -> None:
 
 def decide(host: Host, number: int) -> None:
     """Bring the decisions in front, with the cursor on this one."""
-
-    async def work() -> None:
-        await host.run_action("go('decisions')")
-        if isinstance(host.screen, Room):
-            host.screen.call_after_refresh(host.screen.jump, f"d{number}")
-
-    host.behind(work, "go")
+    host.behind(partial(host.bring, "decisions", f"d{number}"), "jump")
 
 
 def _absent(number: int | None, *, gone: bool) -> Content:

@@ -18,8 +18,6 @@ from eventctl.tui.triage.keys import Picked, TriageRoom
 if TYPE_CHECKING:
     from eventctl.tui.detail.subject import Subject
 
-__all__ = ["Detail", "DetailRoom"]
-
 
 class DetailRoom(TriageRoom):
     """One notification, whole. Escape goes back to where it was opened; n and p go to the next and the one before in that list."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.timer import Timer
 
-from eventctl.tui.detail.screen import Detail
+from eventctl.tui.detail.pane import Detail
 
 SIDE_FROM = 140
 """Columns from which there is room for it."""

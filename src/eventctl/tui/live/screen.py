@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
@@ -146,8 +147,7 @@ class LiveRoom(Room):
             self._graph.show(orders.drawings(fleet, reading, self.known.errors) if fleet and reading else None)
         held = sum(bool(cursor.dead or cursor.quarantined) for cursor, _ in self.known.cursors)
         counts = {name: number for name, number in (("pipelines", held), ("cartridges", wanted)) if number}
-        if self._is_new("chips", (self.view, counts)):
-            self.query_one(Chips).show(self.view, counts)
+        self.query_one(Chips).show(self.view, counts)
         self._say_more()
 
     def _paint_speeds(self) -> None:
@@ -280,26 +280,23 @@ class LiveRoom(Room):
         """Another row is looked at."""
         self._say_more()
 
-    async def on_row_list_chosen(self, message: RowList.Chosen) -> None:
+    def on_row_list_chosen(self, message: RowList.Chosen) -> None:
         """Go to a cartridge, or to the order of a pipeline."""
         key = message.rows.key
         if message.rows.id == "cartridge-rows":
-            await self._go_to(key)
+            self._go_to(key)
         elif message.rows.id == "pipeline-rows":
             self._graph.pipeline = key
             self._show_view("graph")
 
-    async def on_dag_view_chosen(self, message: DagView.Chosen) -> None:
+    def on_dag_view_chosen(self, message: DagView.Chosen) -> None:
         """Go to the cartridge of a box."""
         unit = self._graph.unit(message.name)
         if unit:
-            await self._go_to(unit)
+            self._go_to(unit)
 
-    async def _go_to(self, unit: str) -> None:
-        await self.app.run_action("go('cartridges')")
-        room = self.app.screen
-        if isinstance(room, Room) and room.MODE == "cartridges":
-            room.jump(unit)
+    def _go_to(self, unit: str) -> None:
+        self.host.behind(partial(self.host.bring, "cartridges", unit), "jump")
 
     # --- memory ------------------------------------------------------------------------------------------------------------------
 
