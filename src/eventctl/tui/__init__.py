@@ -11,6 +11,7 @@ them share stands here. Arrows go one way:
       help palette          every key, made from the bindings (keys); every command
         room       what every screen has: reading anew, telling what went wrong, undo; topline above it, keyline below
         dialogs chips rows   a form over the screen; one of a few names; the one list: paged, marked, drawn line by line
+        pane standing        something to read beside it; how a decision stands, in words
         look harmless        glyphs, words and colours; the two doors for text of strangers
         desk       the way to the workspace: who asks, a thread that reads, one that moves
 """
