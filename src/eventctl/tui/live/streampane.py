@@ -276,7 +276,7 @@ class StreamPane(Vertical):
         line_ = self.query_one(StreamFilter)
         line_.add_class("-open")
         line_.value = self.words
-        self.screen.set_focus(line_)
+        line_.focus()
 
     def filter(self, words: str) -> None:
         """Show what these words ask for; a wrong one is named, and what was shown stays."""
