@@ -4,7 +4,7 @@ It reads through `views` and makes the moves that the command line makes, with t
 nothing here decides anything. What a screen needs stands in a folder of its own, with the screen itself in `screen.py`; what all of
 them share stands here. Arrows go one way:
 
-    app            the screens and keys, the beat; themes, remembered, running (the runner), terminal (how it ends)
+    app            the screens and keys, the beat; themes, stylesheet, remembered, running (the runner), terminal (how it ends)
       inbox/ decisions/ live/ cartridges/ held/ health/      the six screens
         detail/    one notification, record or reason, whole; opened from any of them
         triage/    the keys that move notifications, their forms, and the way back

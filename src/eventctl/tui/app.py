@@ -24,6 +24,7 @@ from eventctl.tui.look import Cell, said
 from eventctl.tui.remembered import Memory, Remembered
 from eventctl.tui.room import READING, WHOLE, Host, Room, reason
 from eventctl.tui.running import Runner, Standing
+from eventctl.tui.stylesheet import Parsed
 from eventctl.tui.topline import Told, TopLine
 
 BEAT_S = 1.0
@@ -110,6 +111,9 @@ class Dashboard(Host):
             self.register_theme(theme)
         if opening.theme and opening.theme not in self.available_themes:
             raise UsageError(f"there is no theme {opening.theme!r}", hint=f"themes: {', '.join(sorted(self.available_themes))}")
+        names = (opening.theme, self._memory.theme, themes.DARK.name)
+        self.theme = next(name for name in names if name in self.available_themes)
+        self.stylesheet = Parsed(variables=self.get_css_variables())
         self.runner = Runner(session, self.desk.paths, self.desk.who)
         self.standing = Standing("none")
         self._colourless = not session.wants_color(sys.stdout) and (
@@ -133,11 +137,9 @@ class Dashboard(Host):
         return make
 
     def on_mount(self) -> None:
-        """Colours, the beat, and somebody who works."""
+        """The beat, and somebody who works."""
         self._soon = asyncio.get_running_loop().call_soon_threadsafe
         sys.setswitchinterval(SWITCH_S)
-        names = (self._opening.theme, self._memory.theme, themes.DARK.name)
-        self.theme = next(name for name in names if name in self.available_themes)
         self.set_interval(BEAT_S, self._beat)
         self.set_interval(RUNNER_S, self.look_at_runner)
         self.set_timer(WARM_S, lambda: self.begin(self._warm, "warm"))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
 from textual.widgets import Footer, Static
 from textual.widgets._footer import FooterKey
+
+Keys: TypeAlias = list[tuple[Binding, bool, str]]
 
 ALWAYS = ("help", "quit")
 """The actions whose keys stand at the right end of every screen, however narrow it is."""
@@ -29,8 +34,18 @@ class KeyLine(Footer):
     KeyLine > #gap { width: 1fr; height: 1; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn: Keys = []
+
+    def bindings_changed(self, screen: Screen[object]) -> None:
+        """Draw the keys anew when they are others. That they might be is told at every change of the focus, and that takes 35 ms."""
+        if not self._bindings_ready or _keys(screen) != self._drawn:
+            super().bindings_changed(screen)
+
     def compose(self) -> ComposeResult:
         """The keys of the screen, then help and quit, then the palette."""
+        self._drawn = _keys(self.screen) if self._bindings_ready else []
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
         own, always, palette = parts(keys)
         self._fit(own, always, palette)
@@ -52,6 +67,11 @@ class KeyLine(Footer):
         for key in own:
             room -= _width(key)
             key.display = whole or room >= 0
+
+
+def _keys(screen: Screen[object]) -> Keys:
+    """The keys that are shown, whether each can be pressed now, and what is said about it."""
+    return [(binding, enabled, tooltip) for _, binding, enabled, tooltip in screen.active_bindings.values() if binding.show]
 
 
 def parts(keys: Iterable[FooterKey]) -> tuple[list[FooterKey], list[FooterKey], list[FooterKey]]:
