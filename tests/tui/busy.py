@@ -1,13 +1,12 @@
 """A workspace in which there is everything that the dashboard shows: `busy`, at noon, and always the same.
 
-Three days of a small company, brought about through the command line at set times. It is made once for a process and copied for every
-test (`copied`), since making it takes a second or two.
+Three days of a small company, brought about through the command line at set times. It is made once for a process, and every test has
+a copy, since making it takes a second or two.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,13 +35,6 @@ RUN_NS, PROGRAM_S = 120_000, 0.004
 """How long each run of a cartridge takes here, and each program."""
 
 SHAPE = {"cause": "str", "refunded": "bool", "parcels": "int?", "notes": "list?"}
-
-
-def copied(made: Path, tmp: Path, env: dict[str, str]) -> Face:
-    """A copy of the workspace that stands in `made`, for one test, at noon."""
-    root = tmp / "busy"
-    shutil.copytree(made, root)
-    return Face(root, env, now=NOON)
 
 
 def make(root: Path, env: dict[str, str]) -> Face:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from textual.pilot import Pilot
-from textual.worker import WorkerCancelled
 
 from eventctl.cli.session import Session
 from eventctl.tui.app import Dashboard
 from tests.cli.conftest import Face
+from tests.tui import quiet
 
 NARROW, USUAL, WIDE = (80, 24), (120, 40), (200, 50)
 WAIT_S = 20.0
@@ -40,12 +39,7 @@ def play(face: Face, script: Script, *, size: tuple[int, int] = USUAL, **env: st
 async def settled(pilot: Pilot[int]) -> None:
     """Wait until nothing is being read, moved or painted."""
     async with asyncio.timeout(WAIT_S):
-        for _ in range(2):  # what a work ends with may begin another
-            await pilot.pause()
-            for worker in [worker for worker in pilot.app.workers if worker.group != "forever"]:
-                with suppress(WorkerCancelled):  # another reading took its place
-                    await worker.wait()
-        await pilot.pause()
+        await quiet.settled(pilot.app)
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:

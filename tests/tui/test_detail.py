@@ -14,10 +14,9 @@ from eventctl.store import Operations
 from eventctl.times import MINUTE
 from eventctl.tui.detail.affordances import Affordances, OfferButton
 from eventctl.tui.detail.history import History, Owed
-from eventctl.tui.detail.pane import IN_HEAD
+from eventctl.tui.detail.pane import IN_HEAD, Detail
 from eventctl.tui.detail.payloadtree import PAGE, PayloadTree
 from eventctl.tui.detail.recordview import RecordView
-from eventctl.tui.detail.pane import Detail
 from eventctl.tui.detail.screen import DetailRoom
 from eventctl.tui.detail.sections import Section
 from eventctl.tui.detail.whyview import WhyView

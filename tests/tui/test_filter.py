@@ -8,7 +8,7 @@ import pytest
 
 from eventctl import inboxquery
 from eventctl.tui.inbox.filterbar import FilterBar, Line, Words
-from tests.tui.inboxkit import emit, event, filtered, furnish, keys, room, rows, titles
+from tests.tui.inboxkit import emit, event, filtered, keys, room, rows, titles
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, shown, typed
 
 ASKED = {
@@ -34,8 +34,8 @@ ASKED = {
 
 
 @pytest.fixture
-def desk(face):
-    made = furnish(face)
+def desk(furnished):
+    made = furnished
     for words in (("resolve", "n1"), ("archive", "n2"), ("snooze", "n3"), ("seen", "n4"), ("claim", "n5")):
         made("inbox", *words)
     return made

@@ -10,7 +10,7 @@ from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from eventctl.tui.app import Dashboard
-from tests.tui.inboxkit import furnish, room, rows, told
+from tests.tui.inboxkit import room, rows, told
 from tests.tui.kit import play, press, settled
 
 
@@ -26,9 +26,8 @@ def states(face) -> dict[str, tuple[str, bool]]:
     return {row["short"]: (row["state"], row["archived_at"] is not None) for row in rows(face)}
 
 
-def test_letters_that_are_typed_ahead_of_a_form_move_nothing_below_it(face):
-    furnish(face)
-    before = states(face)
+def test_letters_that_are_typed_ahead_of_a_form_move_nothing_below_it(furnished):
+    before = states(furnished)
 
     async def script(pilot: Pilot[int], app: Dashboard) -> None:
         for _ in range(4):
@@ -37,14 +36,12 @@ def test_letters_that_are_typed_ahead_of_a_form_move_nothing_below_it(face):
             while len(app.screen_stack) > 1:
                 await press(pilot, "escape")
 
-    play(face, script)
-    assert before == states(face)
+    play(furnished, script)
+    assert before == states(furnished)
 
 
 @pytest.mark.parametrize("keys", [("enter", "enter"), ("tab", "tab", "tab", "enter", "enter", "enter")])
-def test_a_form_that_is_answered_twice_is_answered_once(face, keys):
-    furnish(face)
-
+def test_a_form_that_is_answered_twice_is_answered_once(furnished, keys):
     async def script(pilot: Pilot[int], app: Dashboard) -> None:
         await press(pilot, "enter", "z")
         detail = app.screen_stack[-2]
@@ -54,35 +51,31 @@ def test_a_form_that_is_answered_twice_is_answered_once(face, keys):
         assert detail is app.screen
         assert 1 == len(told(app))
 
-    play(face, script)
+    play(furnished, script)
 
 
-def test_what_was_just_pressed_is_what_is_taken_back_however_fast(face):
-    furnish(face)
-
+def test_what_was_just_pressed_is_what_is_taken_back_however_fast(furnished):
     async def script(pilot: Pilot[int], app: Dashboard) -> None:
         first = room(app).rows.key
         await press(pilot, "s", "j")
         hurl(app, "e", "u")
         await settled(pilot)
-        views = {row["short"]: row for row in rows(face)}
+        views = {row["short"]: row for row in rows(furnished)}
         assert views[first]["seen"]
         assert not any(row["archived_at"] for row in views.values())
         assert "archived: taken back" in told(app)[-1]
 
-    play(face, script)
+    play(furnished, script)
 
 
-def test_of_two_undos_at_once_the_second_has_nothing_to_take_back(face):
-    furnish(face)
-
+def test_of_two_undos_at_once_the_second_has_nothing_to_take_back(furnished):
     async def script(pilot: Pilot[int], app: Dashboard) -> None:
         hurl(app, "e", "u", "u")
         await settled(pilot)
         assert "nothing to take back" == told(app)[-1]
 
-    play(face, script)
-    assert {("none", False)} == set(states(face).values())
+    play(furnished, script)
+    assert {("none", False)} == set(states(furnished).values())
 
 
 KEYS = (

@@ -13,7 +13,7 @@ from eventctl.tui.dialogs import Form
 from eventctl.tui.inbox.beside import Beside
 from eventctl.tui.inbox.listing import KEPT_MAX
 from eventctl.tui.inbox.screen import InboxRoom
-from tests.tui.inboxkit import emit, event, furnish, keys, listed, room, rows, told, twin
+from tests.tui.inboxkit import emit, event, keys, listed, room, rows, told, twin
 from tests.tui.kit import NARROW, USUAL, WIDE, play, press, settled, shown, typed
 
 CLAIMED = [("inbox", "claim", "n5")]
@@ -46,8 +46,8 @@ MOVES = {
 
 
 @pytest.fixture
-def desk(face):
-    return furnish(face)
+def desk(furnished):
+    return furnished
 
 
 async def hit(pilot, strokes):
