@@ -456,6 +456,16 @@ def test_enter_opens_and_y_says_why(desk):
     play(desk, script)
 
 
+def test_in_a_terminal_that_is_made_wider_what_the_cursor_stands_on_comes_beside_it(desk):
+    async def script(pilot, app):
+        assert not app.screen.query_one(Beside).display
+        await pilot.resize_terminal(*WIDE)
+        await settled(pilot)
+        assert int(room(app).rows.key[1:]) == app.screen.query_one(Beside).number
+
+    play(desk, script, size=NARROW)
+
+
 def test_beside_the_list_stands_what_the_cursor_stands_on(desk):
     async def script(pilot, app):
         beside = app.screen.query_one(Beside)

@@ -68,8 +68,11 @@ class InboxRoom(Listing):
         self.bar.show(self.words)
 
     def on_resize(self, event: events.Resize) -> None:
-        """What stands beside needs room."""
+        """What stands beside needs room; when it has got some, it shows what the cursor stands on."""
+        there = self.beside.display
         self.beside.fit(event.size.width)
+        if self.beside.display and not there:
+            self._follow(at_once=True)
 
     # --- the filter --------------------------------------------------------------------------------------------------------------
 
