@@ -31,7 +31,7 @@ class KeyLine(Footer):
     """A footer that cuts no key in the middle, and leaves out neither help nor the way out."""
 
     DEFAULT_CSS = """
-    KeyLine > #gap { width: 1fr; height: 1; }
+    KeyLine > .gap { width: 1fr; height: 1; }
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class KeyLine(Footer):
         own, always, palette = parts(keys)
         self._fit(own, always, palette)
         yield from own
-        yield Static("", id="gap", markup=False)
+        yield Static("", classes="gap", markup=False)  # no id: the keys may be drawn anew before the old ones are gone
         yield from always
         yield from palette
 
