@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOMS = ("inbox", "decisions", "live", "cartridges", "held", "health")
 
 
-@click.command(cls=Verb, short_help="Open the workspace on this terminal.")
+@click.command(cls=Verb, short_help="Open the workspace on this terminal: inbox, decisions, health.")
 @click.argument("words", nargs=-1, metavar="[WORDS]...")
 @click.option("--no-run", is_flag=True, help="Only look: start no runner when there is none.")
 @click.option("--room", type=click.Choice(ROOMS), help="Which screen to begin with (default: where you were).")
