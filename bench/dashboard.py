@@ -60,7 +60,7 @@ def painted(small: Path, large: Path, rounds: int) -> list[Figure]:
 
 
 def first_paint(root: Path) -> float:
-    with dashboard(root) as terminal:
+    with dashboard(root, "--room", "inbox") as terminal:
         return terminal.until(b"run-") - terminal.began
 
 
@@ -69,7 +69,7 @@ def heard(root: Path, rounds: int) -> list[Figure]:
     tails: dict[str, list[float]] = {name: [] for name in KEYS}
     middles: dict[str, list[float]] = {name: [] for name in KEYS}
     for _ in range(rounds):
-        with dashboard(root) as terminal:
+        with dashboard(root, "--room", "inbox") as terminal:
             terminal.until(b"run-")
             terminal.quiet()
             for name, keys in KEYS.items():
