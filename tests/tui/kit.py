@@ -45,23 +45,14 @@ async def settled(pilot: Pilot[int]) -> None:
 async def press(pilot: Pilot[int], *keys: str) -> None:
     """Press keys, and wait after each for what it brings about."""
     for key in keys:
-        await pilot.press(key)
+        await quiet.press(pilot.app, key)
         await settled(pilot)
 
 
 async def typed(pilot: Pilot[int], text: str) -> None:
     """Type a text, letter by letter."""
-    names = {
-        " ": "space",
-        ":": "colon",
-        ".": "full_stop",
-        "*": "asterisk",
-        "=": "equals_sign",
-        '"': "quotation_mark",
-        "-": "minus",
-    }
     for letter in text:
-        await pilot.press(names.get(letter, letter))
+        await quiet.press(pilot.app, letter)
     await settled(pilot)
 
 

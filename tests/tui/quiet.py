@@ -2,7 +2,7 @@
 
 The framework's own pilot waits until the process has used little of its processor for a while: 20 ms at the least, twice for a key
 and once for a pause, and as long again as anything else runs beside it. Here it waits until the event loop has nothing left to do.
-And the screen is painted when all is done, not every sixtieth of a second meanwhile.
+And the screen is painted when all is done, not every sixtieth of a second meanwhile; nothing on it is moved bit by bit.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 from functools import wraps
 from typing import Any
+from unicodedata import lookup
 from weakref import WeakKeyDictionary
 
 import pytest
+from textual import events
 from textual._context import active_app
 from textual.app import App
 from textual.css.stylesheet import Stylesheet
+from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -50,9 +53,22 @@ async def settled(app: App[Any]) -> None:
     """Wait until nothing is being read, moved or painted. Work that was given up for other work is waited for as well."""
     while await _idle(app):
         if under_way := _working(app) or _put_off(app, SOON_S):
-            await asyncio.wait(under_way)
+            done, _ = await asyncio.wait(under_way, timeout=BATCH_S, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                _paint(app.screen)  # it may wait for that
         elif not _paint(app.screen):
             return
+
+
+async def press(app: App[Any], key: str) -> None:
+    """Press a key, and let run what it brings about. Nothing is painted: `settled` does that once, when all is read."""
+    name = _character_to_key(key) if len(key) == 1 else key
+    try:
+        letter: str | None = lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(name, name)))
+    except KeyError:
+        letter = key if len(key) == 1 else None
+    app.post_message(events.Key(name, letter))
+    await idle()
 
 
 async def _idle(app: App[Any]) -> bool:
@@ -100,6 +116,7 @@ def patched(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr("textual.pilot.wait_for_idle", after_a_key)
     patch.setattr("textual.app.wait_for_idle", after_a_key)
+    patch.setattr("textual.constants.TEXTUAL_ANIMATIONS", "none")
     patch.setattr("textual.screen.UPDATE_PERIOD", NEVER_S)
     patch.setattr(Pilot, "_wait_for_screen", after_all)
 
